@@ -1,0 +1,31 @@
+// Frameworks may switch a thread to flush denormals to zero; sums must not depend on that.
+#pragma once
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+namespace gradwire {
+
+// While it lives, this thread keeps denormals and rounds to nearest.
+class IeeeArithmetic {
+  public:
+#if defined(__SSE2__)
+    IeeeArithmetic() noexcept : saved_(_mm_getcsr()) { _mm_setcsr(saved_ & ~kNotIeee); }
+    ~IeeeArithmetic() { _mm_setcsr(saved_); }
+#else
+    IeeeArithmetic() noexcept {}
+    ~IeeeArithmetic() {}
+#endif
+    IeeeArithmetic(const IeeeArithmetic&) = delete;
+    IeeeArithmetic& operator=(const IeeeArithmetic&) = delete;
+
+  private:
+#if defined(__SSE2__)
+    // MXCSR: flush to zero (bit 15), rounding mode (14, 13), denormals are zero (bit 6).
+    static constexpr unsigned kNotIeee = 0xE040U;
+    unsigned saved_;
+#endif
+};
+
+}  // namespace gradwire

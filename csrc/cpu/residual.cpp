@@ -1,0 +1,30 @@
+#include "gradwire/residual.h"
+
+#include "float_environment.h"
+#include "gradwire/scatter.h"
+#include "vectorize.h"
+
+namespace gradwire {
+
+void compensate(const float* gradient, const float* residual, std::uint64_t n,
+                float* acc) noexcept {
+    const IeeeArithmetic ieee;
+    GRADWIRE_INDEPENDENT_ITERATIONS
+    for (std::uint64_t i = 0; i < n; ++i) {
+        acc[i] = residual[i] + gradient[i];
+    }
+}
+
+Status clear(float* x, std::uint64_t n, const std::uint32_t* indices,
+             std::uint64_t count) noexcept {
+    const Status status = check_indices(indices, count, n);
+    if (status != Status::ok) {
+        return status;
+    }
+    for (std::uint64_t i = 0; i < count; ++i) {
+        x[indices[i]] = 0.0F;
+    }
+    return Status::ok;
+}
+
+}  // namespace gradwire

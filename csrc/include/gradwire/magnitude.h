@@ -1,0 +1,31 @@
+// Magnitudes as integers: the bits of a float32 without its sign are ordered as the absolute
+// values are, with every NaN above infinity. All selections compare these, so they are exact,
+// total and independent of the floating-point environment.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace gradwire {
+
+constexpr std::uint32_t kMagnitudeMask = 0x7fffffffU;
+constexpr std::uint32_t kInfinityMagnitude = 0x7f800000U;
+constexpr unsigned kMagnitudeBits = 31;
+
+inline std::uint32_t float_bits(float value) noexcept {
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+inline float bits_float(std::uint32_t bits) noexcept {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline std::uint32_t magnitude(float value) noexcept {
+    return float_bits(value) & kMagnitudeMask;
+}
+
+}  // namespace gradwire

@@ -1,0 +1,27 @@
+// Set operations on sorted indices. All index arrays must be strictly increasing; this is checked.
+#pragma once
+
+#include <cstdint>
+
+#include "gradwire/select.h"
+#include "gradwire/status.h"
+
+namespace gradwire {
+
+struct Chunk {
+    const std::uint32_t* indices;
+    const float* values;
+    std::uint64_t count;
+};
+
+// Union of the chunks, sorted. Values of one index are added in chunk order, starting with the first
+// chunk that has it (not with 0); sums that are zero stay. `cursors` is workspace: one per chunk.
+// capacity_exceeded: `out` is full and there is more. Deterministic: additions have one order.
+Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors, Entries out,
+             std::uint64_t* written) noexcept;
+
+// Common elements of a and b, sorted. out has room for min(a_count, b_count).
+Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint32_t* b,
+                 std::uint64_t b_count, std::uint32_t* out, std::uint64_t* written) noexcept;
+
+}  // namespace gradwire

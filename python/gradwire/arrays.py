@@ -1,0 +1,87 @@
+"""NumPy views of what users hand over, and results in the form that they came in."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from .errors import ConfigError
+from .payload import Float32
+
+
+def is_torch(array: Any) -> bool:
+    """Tell whether ``array`` is a torch tensor, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor)
+
+
+def as_float32(array: Any, name: str) -> Float32:
+    """Return the values of a floating-point array as a flat float32 vector in host memory.
+
+    A view where the array allows it (float32, contiguous, on the host), else a copy. The order is
+    that of the logical indices, whatever the strides.
+
+    Raises:
+        ConfigError: not a NumPy array or torch tensor of a floating-point type.
+    """
+    if is_torch(array):
+        return _torch_as_float32(array, name)
+    if not isinstance(array, np.ndarray):
+        raise ConfigError(f"{name} must be a NumPy array or a torch tensor, got {type(array)}")
+    if array.dtype not in (np.float32, np.float16, np.float64):
+        raise ConfigError(f"{name} must be float32, float16 or float64, got {array.dtype}")
+    flat: Float32 = np.ascontiguousarray(array, np.float32).reshape(-1)
+    return flat
+
+
+def _torch_as_float32(tensor: Any, name: str) -> Float32:
+    import torch
+
+    if not tensor.is_floating_point() or tensor.layout != torch.strided:
+        raise ConfigError(
+            f"{name} must be a dense floating-point tensor, got {tensor.dtype}, {tensor.layout}"
+        )
+    host = tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
+    flat: Float32 = host.view(-1).numpy()
+    return flat
+
+
+def writable_float32(array: Any, name: str) -> Float32 | None:
+    """Return a flat view through which ``array`` can be written, or None where that takes a copy.
+
+    Raises:
+        ConfigError: not an array that can be written.
+    """
+    if is_torch(array):
+        if array.device.type != "cpu" or str(array.dtype) != "torch.float32":
+            return None
+        return array.detach().view(-1).numpy() if array.is_contiguous() else None
+    if not isinstance(array, np.ndarray):
+        raise ConfigError(f"{name} must be a NumPy array or a torch tensor, got {type(array)}")
+    if not array.flags.writeable:
+        raise ConfigError(f"{name} must be writable, got a read-only array")
+    if array.dtype != np.float32 or not array.flags.c_contiguous:
+        return None
+    return array.reshape(-1)
+
+
+def write_back(values: Float32, target: Any) -> None:
+    """Copy a flat float32 vector into an array or tensor of any layout, dtype and device."""
+    if is_torch(target):
+        import torch
+
+        with torch.no_grad():
+            target.copy_(torch.from_numpy(values).view(target.shape))
+    else:
+        np.copyto(target, values.reshape(target.shape), casting="same_kind")
+
+
+def empty_like(array: Any) -> Any:
+    """Return an uninitialised contiguous array of the same kind, shape, dtype and device."""
+    if is_torch(array):
+        import torch
+
+        return torch.empty(array.shape, dtype=array.dtype, device=array.device)
+    return np.empty(array.shape, array.dtype)

@@ -1,0 +1,290 @@
+"""Communicators move byte messages between ranks; everything above them is transport-blind.
+
+A communicator belongs to one owner. All its operations are collective: every rank calls the same
+operations in the same order, blocks until its own part is done and gets the same kind of answer.
+
+Rules that hold for every transport:
+
+* A message is a run of bytes with a 64-bit length; empty ones are fine. Every rank sends one
+  message to every rank, so a receiver knows when it has everything.
+* What a rank sends is read during the call only. What it receives from others is memory of its
+  own, writable, and shared with nobody. Its message to itself is passed through as a *view*.
+* No operation returns before its sends are complete, so buffers may be reused at once.
+* A peer that does not answer is a `DeadlineError`, one that gave up (`fail`) a `PeerError`.
+  After either, the communicator is unusable: later calls raise again, at once.
+* Received bytes are not to be trusted beyond `limit`; what they say is the caller's to check.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import itertools
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gradwire.errors import CommunicationError, ConfigError, PeerError, WireError
+
+Bytes = npt.NDArray[np.uint8]
+Array = npt.NDArray[Any]
+Buffer = bytes | bytearray | memoryview | Bytes
+ReduceOp = Literal["sum", "max"]
+
+DEFAULT_DEADLINE = 300.0  # seconds
+DEADLINE_VARIABLE = "GRADWIRE_DEADLINE"
+
+
+@dataclass
+class Counters:
+    """What one rank exchanged with others: message bytes, without the framing of a transport.
+
+    Messages to oneself and barriers are not counted; empty messages count as messages. An
+    `allreduce` counts as the base class's algorithm, whatever the transport does inside.
+    """
+
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+
+    def reset(self) -> None:
+        """Set everything to zero."""
+        self.bytes_sent = self.bytes_received = self.messages_sent = 0
+
+
+class Communicator(abc.ABC):
+    """A private group of ranks that exchange messages; see the module for the rules.
+
+    Attributes:
+        rank: number of this rank, 0 <= rank < size.
+        size: number of ranks.
+        name: the transport, for messages to people: "mpi", "horovod", "simulated".
+        counters: bytes and messages so far.
+    """
+
+    name: str = "communicator"
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank = rank
+        self.size = size
+        self.counters = Counters()
+        self._unusable: CommunicationError | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(rank={self.rank}, size={self.size})"
+
+    def exchange(self, messages: Sequence[Buffer], limit: int) -> list[Bytes]:
+        """Send `messages[p]` to every rank p; return what they sent to this one, in rank order.
+
+        Args:
+            messages: `size` contiguous byte buffers (uint8 if arrays).
+            limit: bytes; the same on all ranks. No message may be longer.
+
+        Raises:
+            ConfigError: wrong arguments, a longer own message among them; nothing was sent.
+            WireError: a longer message came.
+            DeadlineError, PeerError: see the module.
+        """
+        if len(messages) != self.size:
+            raise ConfigError(
+                f"exchange: expected one message for each of {self.size} ranks, got {len(messages)}"
+            )
+        return self._counted([as_bytes(m, "exchange") for m in messages], limit, "exchange")
+
+    def allgatherv(self, message: Buffer, limit: int) -> list[Bytes]:
+        """Send `message` to every rank; return everybody's, in rank order. See `exchange`."""
+        return self._counted([as_bytes(message, "allgatherv")] * self.size, limit, "allgatherv")
+
+    def allreduce(self, array: Array, op: ReduceOp = "sum") -> Array:
+        """Return a new array: the elementwise sum or maximum over the ranks.
+
+        Meant for small arrays. Floats are combined in rank order, so that all ranks get the same
+        bits; integers wrap around; NaN wins every maximum.
+
+        Args:
+            array: (n,) integers or floats in native byte order; same n and dtype on all ranks.
+            op: "sum" or "max".
+
+        Raises:
+            ConfigError: another array or op.
+            WireError: a peer's array has another length.
+        """
+        array = check_reducible(array, op)
+        operation = f"allreduce {op} of {array.dtype}[{array.size}]"
+        bounds = _part_bounds(array.size, self.size)
+        limit = -(-array.size // self.size) * array.itemsize
+        parts = [array[begin:end].view(np.uint8) for begin, end in itertools.pairwise(bounds)]
+        received = self._counted(parts, limit, operation)
+        with self._guarded():
+            total = _reduce(received, array.dtype, parts[self.rank].size, op)
+        gathered = self._counted([total.view(np.uint8)] * self.size, limit, operation)
+        with self._guarded():
+            return np.concatenate(
+                [_typed(gathered[p], array.dtype, parts[p].size, p) for p in range(self.size)]
+            )
+
+    def barrier(self) -> None:
+        """Return when every rank has called it."""
+        with self._guarded():
+            self._exchange([np.empty(0, np.uint8)] * self.size, 0, "barrier")
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the peers that this rank gives up; their operations raise PeerError with its text.
+
+        Never raises. Does nothing after the first call, or when a peer has given up already.
+        Operations call it themselves when they raise anything but a ConfigError.
+        """
+        if self._unusable is not None:
+            return
+        text = f"{type(error).__name__}: {error}"
+        self._unusable = CommunicationError(f"rank {self.rank} gave up earlier: {text}")
+        with contextlib.suppress(Exception):
+            self._tell_peers(text)
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release the transport's resources. Collective; calling it again does nothing."""
+
+    @abc.abstractmethod
+    def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
+        """Do `exchange` with checked arguments; `operation` names the caller in errors."""
+
+    @abc.abstractmethod
+    def _tell_peers(self, text: str) -> None:
+        """Make the peers' current or next operation raise PeerError with `text`."""
+
+    def _check_usable(self) -> None:
+        if self._unusable is not None:
+            raise type(self._unusable)(str(self._unusable))
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Around communication: refuse after a failure, and let no failure leave peers waiting."""
+        self._check_usable()
+        try:
+            yield
+        except PeerError as error:
+            self._unusable = PeerError(str(error))
+            raise
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+    def _counted(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
+        """Check lengths on both sides of `_exchange` and count what went over the wire."""
+        for peer, message in enumerate(messages):
+            if message.size > limit:
+                raise ConfigError(
+                    f"{operation}: no message may be longer than the limit of {limit} B, "
+                    f"the one from rank {self.rank} to rank {peer} has {message.size} B"
+                )
+        with self._guarded():
+            received = self._exchange(messages, limit, operation)
+            for peer, message in enumerate(received):
+                check_received(message.size, limit, peer, operation)
+        own = messages[self.rank].size
+        self._count(sum(m.size for m in messages) - own, sum(m.size for m in received) - own)
+        return received
+
+    def _count(self, sent: int, received: int) -> None:
+        self.counters.bytes_sent += sent
+        self.counters.bytes_received += received
+        self.counters.messages_sent += self.size - 1
+
+    def _count_allreduce(self, array: Array) -> None:
+        """Count an allreduce that the transport did itself as the default would have."""
+        bounds = _part_bounds(array.size, self.size)
+        own = (bounds[self.rank + 1] - bounds[self.rank]) * array.itemsize
+        scattered, gathered = array.nbytes - own, own * (self.size - 1)
+        self._count(scattered, gathered)
+        self._count(gathered, scattered)
+
+
+def as_bytes(buffer: Buffer, what: str) -> Bytes:
+    """Return a flat uint8 view of a contiguous buffer; anything else is a ConfigError."""
+    if isinstance(buffer, np.ndarray):
+        if buffer.dtype != np.uint8 or not buffer.flags.c_contiguous:
+            raise ConfigError(
+                f"{what}: expected a contiguous uint8 array, got {buffer.dtype} with "
+                f"strides {buffer.strides}; use np.ascontiguousarray(a).view(np.uint8)"
+            )
+        return buffer.reshape(-1)
+    if not isinstance(buffer, (bytes, bytearray, memoryview)):
+        raise ConfigError(
+            f"{what}: expected bytes, memoryview or a uint8 array, got {type(buffer).__name__}"
+        )
+    view = memoryview(buffer)
+    if not view.contiguous:
+        raise ConfigError(f"{what}: expected contiguous bytes, got a strided memoryview")
+    return np.frombuffer(view, np.uint8) if view.nbytes else np.empty(0, np.uint8)
+
+
+def check_reducible(array: Array, op: str) -> Array:
+    """Return `array` contiguous if `allreduce` can take it; raise ConfigError otherwise."""
+    if op not in ("sum", "max"):
+        raise ConfigError(f"allreduce: op must be 'sum' or 'max', got {op!r}")
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        raise ConfigError("allreduce: expected a 1-D NumPy array")
+    if array.dtype.kind not in "iuf" or not array.dtype.isnative:
+        raise ConfigError(
+            f"allreduce: expected integers or floats in native byte order, got {array.dtype}"
+        )
+    return np.ascontiguousarray(array)
+
+
+def check_received(size: int, limit: int, peer: int, operation: str) -> None:
+    """Raise WireError if a message from `peer` is longer than all ranks agreed on."""
+    if size > limit:
+        raise WireError(
+            f"{operation}: rank {peer} sent at least {size} B, the limit is {limit} B; "
+            "all ranks must pass the same limit"
+        )
+
+
+def resolve_deadline(deadline: float | None) -> float:
+    """Return seconds without progress after which an operation gives up.
+
+    `None` means the environment variable GRADWIRE_DEADLINE, or 300 s without one.
+    """
+    source = "deadline"
+    if deadline is None:
+        source = DEADLINE_VARIABLE
+        text = os.environ.get(DEADLINE_VARIABLE, str(DEFAULT_DEADLINE))
+        try:
+            deadline = float(text)
+        except ValueError:
+            raise ConfigError(f"{source}: expected seconds, got {text!r}") from None
+    if math.isnan(deadline) or deadline <= 0:
+        raise ConfigError(f"{source}: expected seconds > 0, got {deadline}")
+    return deadline
+
+
+def _part_bounds(length: int, size: int) -> list[int]:
+    """Cut `length` elements into `size` parts that differ by at most one element."""
+    return [length * part // size for part in range(size + 1)]
+
+
+def _reduce(messages: list[Bytes], dtype: np.dtype[Any], expected: int, op: ReduceOp) -> Array:
+    """Combine equally long messages of `dtype` elements in rank order."""
+    combine = np.add if op == "sum" else np.maximum
+    arrays = [_typed(message, dtype, expected, peer) for peer, message in enumerate(messages)]
+    total = arrays[0].copy()
+    with np.errstate(all="ignore"):  # infinities, NaN and wrapping are results here
+        for array in arrays[1:]:
+            combine(total, array, out=total)
+    return total
+
+
+def _typed(message: Bytes, dtype: np.dtype[Any], expected: int, peer: int) -> Array:
+    if message.size != expected:
+        raise WireError(
+            f"allreduce: expected {expected} B from rank {peer}, got {message.size} B; "
+            "all ranks must pass arrays of the same length and dtype"
+        )
+    typed: Array = message.view(dtype)
+    return typed

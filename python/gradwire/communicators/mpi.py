@@ -1,0 +1,260 @@
+"""The communicator over MPI: point-to-point messages on a private duplicate of a communicator.
+
+Threads: a communicator serves one thread at a time. MPI_THREAD_MULTIPLE lets that be any thread
+(mpi4py asks for it by default); with less only MPI's main thread may use it. After Horovod has
+initialised MPI on its own background thread, the Python main thread is *not* MPI's main thread,
+so nothing less than MPI_THREAD_MULTIPLE will do there: `import mpi4py.MPI` before `hvd.init()`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from gradwire.communicators.base import (
+    DEADLINE_VARIABLE,
+    Array,
+    Bytes,
+    Communicator,
+    ReduceOp,
+    check_reducible,
+    resolve_deadline,
+)
+from gradwire.communicators.mpi_transfer import MpiTransfer
+from gradwire.communicators.polling import Patience
+from gradwire.errors import ConfigError, DeadlineError, PeerError, missing
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+FAIL_TAG = 1
+# A peer can be at most one exchange ahead of us (it needs our message to finish this one), so two
+# tags in turn keep its next messages apart from those of the current exchange.
+DATA_TAGS = (2, 3)
+FAIL_TEXT_BYTES = 2000  # small enough to be sent eagerly by every MPI
+POLLS_PER_FAIL_PROBE = 8
+TELL_SECONDS = 1.0
+
+
+class MpiCommunicator(Communicator):
+    """Ranks of an mpi4py intracommunicator.
+
+    Args:
+        comm: mpi4py communicator. Collective: every rank of it must construct.
+        deadline: seconds without progress before DeadlineError; None: GRADWIRE_DEADLINE or 300.
+        duplicate: work on a private duplicate (always right unless `comm` was made for this).
+
+    Attributes:
+        piece_bytes: a message travels as full pieces of this many bytes ended by a shorter one,
+            because MPI counts are 32-bit; the same on all ranks.
+        window: how many pieces a rank sends at a time.
+
+    After an error the requests in flight can be neither cancelled nor waited for; they and their
+    buffers are kept until the process ends, so that MPI never touches freed memory.
+    """
+
+    name = "mpi"
+    _keyval: ClassVar[int | None] = None
+    _keyval_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(
+        self, comm: MPI.Intracomm, deadline: float | None = None, *, duplicate: bool = True
+    ) -> None:
+        self._mpi = _import_mpi()
+        self.deadline = resolve_deadline(deadline)
+        self._check_thread()
+        self._comm = comm.Dup() if duplicate else comm
+        super().__init__(self._comm.Get_rank(), self._comm.Get_size())
+        self.piece_bytes = 2**30
+        self.window = 16
+        self._exchanges = 0
+        self._closed = False
+        self._in_use = threading.Lock()
+        self._abandoned: list[MPI.Request] = []
+
+    @classmethod
+    def cached(cls, comm: MPI.Intracomm) -> MpiCommunicator:
+        """Return the communicator kept as an attribute of `comm`, made at the first call.
+
+        Collective at the first call. It is closed when `comm` is freed.
+        """
+        mpi = _import_mpi()
+        with cls._keyval_lock:
+            if cls._keyval is None:
+                cls._keyval = mpi.Comm.Create_keyval(delete_fn=_close_attribute)
+        found = comm.Get_attr(cls._keyval)
+        if isinstance(found, cls) and not found._closed:
+            return found
+        made = cls(comm)
+        comm.Set_attr(cls._keyval, made)
+        return made
+
+    @classmethod
+    def from_group(
+        cls, world_ranks: Sequence[int], tag: int = 0, deadline: float | None = None
+    ) -> MpiCommunicator:
+        """Return a communicator of these ranks of MPI_COMM_WORLD; only they need to call.
+
+        Args:
+            world_ranks: distinct ranks, in the order of the new ranks; the caller is one of them.
+            tag: tells apart groups that are made at the same time by different threads.
+            deadline: as in the constructor.
+        """
+        mpi = _import_mpi()
+        world = mpi.COMM_WORLD
+        ranks = [int(rank) for rank in world_ranks]
+        if any(not 0 <= rank < world.size for rank in ranks) or len(set(ranks)) != len(ranks):
+            raise ConfigError(
+                f"MpiCommunicator: expected distinct ranks below {world.size}, the size of "
+                f"MPI_COMM_WORLD, got {ranks}; was this process started by mpirun?"
+            )
+        if world.rank not in ranks:
+            raise ConfigError(
+                f"MpiCommunicator: rank {world.rank} is not in the group {ranks} that it creates"
+            )
+        group = world.group.Incl(ranks)
+        comm = world.Create_group(group, tag)
+        group.Free()
+        return cls(comm, deadline, duplicate=False)
+
+    def allreduce(self, array: Array, op: ReduceOp = "sum") -> Array:
+        """As in the base class; 32- and 64-bit integers are left to MPI.
+
+        Others are not: for floats MPI promises neither an order nor what becomes of NaN, and
+        Open MPI 5's sums of 8- and 16-bit integers saturate instead of wrapping around.
+        """
+        array = check_reducible(array, op)
+        if array.dtype.kind == "f" or array.itemsize < 4:
+            return super().allreduce(array, op)
+        result = np.empty_like(array)
+        with self._guarded():
+            mpi_op = self._mpi.SUM if op == "sum" else self._mpi.MAX
+            request = self._comm.Iallreduce(array, result, mpi_op)
+            self._wait(request, f"allreduce {op} of {array.dtype}[{array.size}]")
+        self._count_allreduce(array)
+        return result
+
+    def barrier(self) -> None:
+        """Return when every rank has called it."""
+        with self._guarded():
+            self._wait(self._comm.Ibarrier(), "barrier")
+
+    def close(self) -> None:
+        """Free the private communicator, unless MPI is finalised or an operation failed on it."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._unusable is None and not self._mpi.Is_finalized():
+            self._comm.Free()
+
+    def _check_usable(self) -> None:
+        super()._check_usable()
+        if self._closed:
+            raise ConfigError("MpiCommunicator: used after close()")
+        self._check_thread()
+
+    def _check_thread(self) -> None:
+        mpi = self._mpi
+        if mpi.Query_thread() < mpi.THREAD_MULTIPLE and not mpi.Is_thread_main():
+            raise ConfigError(
+                "MpiCommunicator: MPI was initialised without MPI_THREAD_MULTIPLE and this is not "
+                "its main thread; import mpi4py.MPI before hvd.init(), and unset "
+                "HOROVOD_MPI_THREADS_DISABLE"
+            )
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        if not self._in_use.acquire(blocking=False):
+            raise ConfigError(
+                "MpiCommunicator: used by two threads at the same time; give each its own"
+            )
+        try:
+            with super()._guarded():
+                yield
+        finally:
+            self._in_use.release()
+
+    def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
+        if self.size == 1:
+            return [messages[0]]
+        tag = DATA_TAGS[self._exchanges % 2]
+        self._exchanges += 1
+        transfer = MpiTransfer(
+            self._comm, messages, limit, operation, tag, self.piece_bytes, self.window
+        )
+        try:
+            self._poll(transfer.advance, transfer.missing, operation)
+        except BaseException:
+            self._abandoned.extend(transfer.requests())
+            raise
+        return transfer.received()
+
+    def _wait(self, request: MPI.Request, operation: str) -> None:
+        try:
+            self._poll(lambda _: request.Test(), lambda: "peers that MPI does not name", operation)
+        except BaseException:
+            self._abandoned.append(request)
+            raise
+
+    def _poll(
+        self, advance: Callable[[Patience], bool], missing: Callable[[], str], operation: str
+    ) -> None:
+        """Call `advance` until it says that all is done, a peer fails or the deadline passes."""
+        patience = Patience(self.deadline)
+        polls = 0
+        while not advance(patience):
+            if polls % POLLS_PER_FAIL_PROBE == 0:
+                self._raise_if_peer_failed(operation)
+            polls += 1
+            if patience.exhausted:
+                raise DeadlineError(
+                    f"{operation}: rank {self.rank} of {self.size} made no progress for "
+                    f"{self.deadline:g} s, waiting for {missing()}; raise the deadline "
+                    f"({DEADLINE_VARIABLE}) if they are only slow"
+                )
+            patience.pause()
+
+    def _raise_if_peer_failed(self, operation: str) -> None:
+        mpi = self._mpi
+        status = mpi.Status()
+        message = self._comm.Improbe(mpi.ANY_SOURCE, FAIL_TAG, status)
+        if message is None:
+            return
+        text = bytearray(status.Get_count(mpi.BYTE))
+        message.Recv([text, mpi.BYTE])
+        raise PeerError(
+            f"{operation}: rank {status.Get_source()} gave up: {text.decode(errors='replace')}"
+        )
+
+    def _tell_peers(self, text: str) -> None:
+        mpi = self._mpi
+        if self._closed or mpi.Is_finalized():
+            return
+        self._check_thread()
+        data = text.encode()[:FAIL_TEXT_BYTES]
+        peers = [peer for peer in range(self.size) if peer != self.rank]
+        requests = [self._comm.Isend([data, mpi.BYTE], peer, FAIL_TAG) for peer in peers]
+        patience = Patience(TELL_SECONDS)
+        while not mpi.Request.Testall(requests):
+            if patience.exhausted:
+                self._abandoned.extend(requests)
+                return
+            patience.pause()
+
+
+def _import_mpi() -> Any:
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise missing(
+            "mpi4py", "MpiCommunicator", f"pip install mpi4py, and an MPI library ({error})"
+        ) from error
+    return MPI
+
+
+def _close_attribute(comm: MPI.Comm, keyval: int, communicator: MpiCommunicator) -> None:
+    communicator.close()

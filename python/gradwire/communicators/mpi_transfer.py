@@ -1,0 +1,131 @@
+"""One exchange over MPI in progress: non-blocking sends in rotation, matched probes, receives."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradwire.communicators.base import Bytes, check_received
+from gradwire.communicators.polling import Patience
+from gradwire.errors import WireError
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+
+class MpiTransfer:
+    """Sends one message to every other rank and receives one from each.
+
+    Rank r sends to r+1, r+2, ... in turn, so that no rank is everybody's first target, with at
+    most `window` pieces under way. Receives take what comes first, from whomever.
+    """
+
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        messages: list[Bytes],
+        limit: int,
+        operation: str,
+        tag: int,
+        piece_bytes: int,
+        window: int,
+    ) -> None:
+        from mpi4py import MPI
+
+        self._mpi = MPI
+        self._comm = comm
+        self._limit = limit
+        self._operation = operation
+        self._tag = tag
+        self._piece_bytes = piece_bytes
+        self._window = window
+        self._rank = comm.Get_rank()
+        self._status = MPI.Status()
+        size = comm.Get_size()
+        self._unsent = deque(
+            (peer, piece)
+            for peer in ((self._rank + step) % size for step in range(1, size))
+            for piece in _pieces(messages[peer], piece_bytes)
+        )
+        self._sends: list[MPI.Request] = []
+        self._receives: list[MPI.Request] = []
+        self._open = set(range(size)) - {self._rank}  # sources whose last piece has not come
+        self._arrived: list[list[Bytes]] = [[] for _ in range(size)]
+        self._arrived[self._rank].append(messages[self._rank])
+
+    def advance(self, patience: Patience) -> bool:
+        """Do what can be done without waiting; return whether everything is done."""
+        progress = self._start_sends()
+        progress |= self._accept_arrivals()
+        for requests in (self._sends, self._receives):
+            progress |= self._drop_completed(requests)
+        if progress:
+            patience.progress()
+        return not (self._open or self._unsent or self._sends or self._receives)
+
+    def received(self) -> list[Bytes]:
+        """Return the messages in rank order, the own one as it was given."""
+        return [
+            pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for pieces in self._arrived
+        ]
+
+    def requests(self) -> list[MPI.Request]:
+        """Return what is still under way."""
+        return self._sends + self._receives
+
+    def missing(self) -> str:
+        """Say which ranks have not sent, or else which do not receive."""
+        if self._open:
+            return f"ranks {sorted(self._open)} to send"
+        return "a rank to receive"
+
+    def _start_sends(self) -> bool:
+        started = False
+        while self._unsent and len(self._sends) < self._window:
+            peer, piece = self._unsent.popleft()
+            self._sends.append(self._comm.Isend([piece, self._mpi.BYTE], peer, self._tag))
+            started = True
+        return started
+
+    def _accept_arrivals(self) -> bool:
+        accepted = False
+        while self._open:
+            message = self._comm.Improbe(self._mpi.ANY_SOURCE, self._tag, self._status)
+            if message is None:
+                break
+            peer, size = self._status.Get_source(), self._status.Get_count(self._mpi.BYTE)
+            self._check(peer, size)
+            piece = np.empty(size, np.uint8)
+            self._arrived[peer].append(piece)
+            self._receives.append(message.Irecv([piece, self._mpi.BYTE]))
+            if size < self._piece_bytes:
+                self._open.remove(peer)
+            accepted = True
+        return accepted
+
+    def _check(self, peer: int, size: int) -> None:
+        """Refuse a piece that is too much, before any memory is allocated for it."""
+        if size > self._piece_bytes:
+            raise WireError(
+                f"{self._operation}: rank {peer} sent a piece of {size} B, expected at most "
+                f"{self._piece_bytes} B; piece_bytes must be the same on all ranks"
+            )
+        so_far = sum(piece.size for piece in self._arrived[peer])
+        check_received(so_far + size, self._limit, peer, self._operation)
+
+    def _drop_completed(self, requests: list[MPI.Request]) -> bool:
+        if not requests:
+            return False
+        completed = self._mpi.Request.Testsome(requests)
+        for index in sorted(completed or (), reverse=True):
+            del requests[index]
+        return bool(completed)
+
+
+def _pieces(message: Bytes, piece_bytes: int) -> list[Bytes]:
+    """Cut a message into full pieces and a last, shorter (perhaps empty) one."""
+    return [
+        message[begin : begin + piece_bytes] for begin in range(0, message.size + 1, piece_bytes)
+    ]

@@ -1,0 +1,31 @@
+"""No compression: every value travels as float32. The baseline that all others are held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..payload import Float32, Payload, from_format
+from .base import Compressor, Context, Traits
+
+
+@dataclass(frozen=True)
+class NoCompression(Compressor):
+    """Sends the float32 values themselves (4 bytes per element)."""
+
+    id: ClassVar[str] = "none"
+
+    @property
+    def traits(self) -> Traits:
+        """Lossless and summable."""
+        return Traits(
+            summable=True, lossless=True, native=True, omega=lambda n: 0.0, delta=lambda n: 1.0
+        )
+
+    def compress(self, acc: Float32, context: Context) -> Payload:
+        """Return the values as they are (a view of ``acc``)."""
+        return Payload(dense=acc)
+
+    def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
+        """Copy the values."""
+        out[:] = from_format(payload.dense)

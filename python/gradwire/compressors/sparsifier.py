@@ -1,0 +1,46 @@
+"""What the sparsifiers share: a density, and how it is approached at the start of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+from .base import Compressor
+
+
+@dataclass(frozen=True)
+class Sparsifier(Compressor):
+    """Keeps ``budget = max(1, round(density * n))`` of n elements.
+
+    Early gradients are large and change direction; sending them whole for a while keeps them out
+    of the residual. ``warmup_steps`` exchanges are dense; then the density falls exponentially
+    from 1 to ``density`` over ``ramp_steps`` exchanges (Deep Gradient Compression, Lin et al. 2018,
+    section 3.3, with one exchange in the place of an epoch).
+    """
+
+    density: float = 0.01
+    warmup_steps: int = 0
+    ramp_steps: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        who = type(self).__name__
+        if not isinstance(self.density, (int, float)) or not 0.0 < self.density <= 1.0:
+            raise ConfigError(f"{who}: density must be in (0, 1], got {self.density!r}")
+        for name in ("warmup_steps", "ramp_steps"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigError(f"{who}: {name} must be an integer >= 0, got {value!r}")
+
+    def density_at(self, step: int) -> float:
+        """Return the density of exchange number ``step``."""
+        if step < self.warmup_steps:
+            return 1.0
+        ramped = step - self.warmup_steps + 1
+        if ramped <= self.ramp_steps:
+            return float(self.density ** (ramped / (self.ramp_steps + 1)))
+        return float(self.density)
+
+    def budget(self, numel: int, step: int) -> int:
+        """Return how many of ``numel`` elements exchange number ``step`` keeps."""
+        return min(numel, max(1, round(numel * self.density_at(step))))

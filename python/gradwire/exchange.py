@@ -1,0 +1,164 @@
+"""The way of one bucket through gradwire: compensate, compress, exchange, commit, decompress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .communicators.base import Communicator
+from .compressors import Compressor, Context
+from .errors import AgreementError
+from .payload import Float32, Payload
+from .residual import Residual
+from .schedules import Agreement, Outcome, Report, Schedule
+
+# The next step's k-th magnitude is rarely below this share of the last one; a floor that is too
+# high costs one more read of the bucket, one that is too low a larger candidate buffer.
+FLOOR_SHARE = 0.85
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One flat bucket of gradients on its way.
+
+    Attributes:
+        name: the same on all ranks; randomness depends on it.
+        description: what the bucket consists of, the same on all ranks, for the agreement.
+        numel: number of elements.
+        tail: how many of them, at the end, travel dense: small tensors, in which every element
+            counts.
+    """
+
+    name: str
+    description: str
+    numel: int
+    tail: int = 0
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A bucket that has been exchanged, before anything of this rank's state has changed.
+
+    Attributes:
+        finite: False if any rank brought, or any sum became, Inf or NaN; do not commit then.
+        report: what the exchange cost.
+    """
+
+    finite: bool
+    report: Report
+    _compressor: Compressor
+    _bucket: Bucket
+    _context: Context
+    _head: Payload
+    _outcome: Outcome
+
+    def commit(self, residual: Residual, scale: float) -> Float32:
+        """Update the residual and return the (n,) float32 sums times ``scale``.
+
+        The same bits on every rank. The memory is the residual's accumulator, which the next
+        exchange of this bucket overwrites.
+        """
+        cut = self._bucket.numel - self._bucket.tail
+        self._compressor.settle(
+            residual.acc[:cut], self._head, self._outcome.delivered, self._context
+        )
+        residual.acc[cut:] = 0
+        out = residual.commit()
+        residual.floor = _floor_of(self._head)
+        self.write(out, scale)
+        return out
+
+    def write(self, out: Float32, scale: float) -> None:
+        """Write the sums times ``scale`` into ``out`` and forget what did not get through."""
+        cut = self._bucket.numel - self._bucket.tail
+        head, tail = self._outcome.reduced.scaled(scale).split_tail(self._bucket.tail)
+        self._compressor.decompress(head, out[:cut], self._context)
+        out[cut:] = tail
+
+
+class Exchange:
+    """Takes buckets of all ranks to their common sum.
+
+    Args:
+        compressor: what is sent.
+        schedule: how it is moved and reduced.
+        communicator: private to this exchange.
+        seed: the same on all ranks.
+
+    Raises:
+        ConfigError: the schedule cannot serve the compressor.
+    """
+
+    def __init__(
+        self,
+        compressor: Compressor,
+        schedule: Schedule,
+        communicator: Communicator,
+        seed: int = 0,
+    ) -> None:
+        schedule.check(compressor)
+        self.compressor = compressor
+        self.schedule = schedule
+        self.communicator = communicator
+        self.seed = seed
+
+    def reduce(
+        self, bucket: Bucket, gradient: Float32, step: int, residual: Residual | None = None
+    ) -> Reduced:
+        """Exchange one bucket; collective. The residual's values are only read.
+
+        With a residual, its accumulator becomes residual + gradient; ``gradient`` may be that
+        accumulator.
+
+        Raises:
+            AgreementError: on all ranks, if they are not about to do the same.
+            WireError, CommunicationError: the exchange failed; the peers are told.
+        """
+        floor = residual.floor if residual else 0.0
+        communicator = self.communicator
+        context = Context(
+            bucket.name, step, communicator.rank, communicator.size, self.seed, floor
+        )
+        cut = bucket.numel - bucket.tail
+        try:
+            if residual is None:
+                acc = gradient
+                head = self.compressor.compress(acc[:cut], context)
+            else:
+                acc = residual.acc
+                head = self.compressor.compensate(
+                    gradient[:cut], residual.values[:cut], acc[:cut], context
+                )
+                if gradient is not acc:
+                    acc[cut:] = gradient[cut:]
+            payload = head.with_tail(acc[cut:])
+            outcome = self.schedule.exchange(payload, self._agreement(bucket, step), communicator)
+        except AgreementError:  # all ranks know
+            raise
+        except BaseException as error:
+            communicator.fail(error)
+            raise
+        return Reduced(
+            outcome.finite, outcome.report, self.compressor, bucket, context, head, outcome
+        )
+
+    def _agreement(self, bucket: Bucket, step: int) -> Agreement:
+        return Agreement.of(
+            {
+                "compressor": self.compressor.config(),
+                "schedule": self.schedule.config(),
+                "seed": self.seed,
+                "bucket": bucket.name,
+                "contents": bucket.description,
+                "elements": bucket.numel,
+            },
+            step,
+        )
+
+
+def _floor_of(payload: Payload) -> float:
+    """Return a floor for the next selection from what this one kept."""
+    if not len(payload.values):
+        return 0.0
+    return FLOOR_SHARE * float(np.abs(payload.values).min())

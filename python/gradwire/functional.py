@@ -1,0 +1,126 @@
+"""``sparse_allreduce``: Ok-Topk as one function call, for any MPI program."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from .arrays import as_float32, empty_like, writable_float32, write_back
+from .communicators import Communicator, MpiCommunicator
+from .compressors import TopK
+from .errors import ConfigError
+from .exchange import Bucket, Exchange
+from .payload import Float32
+from .residual import BorrowedResidual
+from .schedules import OkTopk
+
+
+class _Session:
+    """What calls on one communicator share: the schedule's regions, the call number, the floors."""
+
+    def __init__(self) -> None:
+        self.schedule = OkTopk()
+        self.calls = 0
+        self.floors: dict[tuple[int, float], float] = {}
+
+
+_sessions: weakref.WeakKeyDictionary[Communicator, _Session] = weakref.WeakKeyDictionary()
+
+
+def sparse_allreduce(
+    gradient: Any,
+    density: float = 0.01,
+    comm: Any = None,
+    residual: Any = None,
+    out: Any = None,
+    *,
+    average: bool = True,
+) -> Any:
+    """Return the mean over all ranks of the ``density * n`` largest entries; collective.
+
+    Every rank contributes its k = max(1, round(density * n)) entries of largest magnitude (of
+    residual + gradient, if a residual is given); the k largest sums come back, all else is zero.
+    Entries that were sent and came back leave the residual; all others stay in it, so over the
+    calls nothing is lost. Moved by the Ok-Topk schedule (Li and Hoefler, PPoPP 2022).
+
+    Args:
+        gradient: NumPy array or torch tensor of any shape, floating point, the same shape on all
+            ranks; only read, unless it is also ``out``.
+        density: share of the elements to keep, in (0, 1].
+        comm: an mpi4py communicator (default ``MPI.COMM_WORLD``) or a gradwire communicator. A
+            private duplicate is made at the first call and kept on it.
+        residual: float32 array in host memory, contiguous, shaped like ``gradient``; updated in
+            place. Without it, what is not delivered is dropped.
+        out: where to put the result, shaped like ``gradient``; by default a new array of the
+            gradient's kind, dtype and device.
+        average: divide the sum by the number of ranks.
+
+    Returns:
+        ``out``. The same bits on every rank and at every run. If a rank brings Inf or NaN, ``out``
+        is NaN throughout on all ranks and the residual is as it was.
+
+    Raises:
+        ConfigError: an argument is wrong; nothing was sent.
+        AgreementError: shapes or densities differ between ranks; raised on all of them.
+        CommunicationError: a peer failed or did not answer; the residual is as it was.
+    """
+    communicator = _communicator(comm)
+    values = as_float32(gradient, "gradient")
+    session = _sessions.setdefault(communicator, _Session())
+    target = empty_like(gradient) if out is None else out
+    if tuple(target.shape) != tuple(gradient.shape):
+        raise ConfigError(
+            f"out must be shaped like gradient, {tuple(gradient.shape)}, got {tuple(target.shape)}"
+        )
+    exchange = Exchange(TopK(density), session.schedule, communicator)
+    bucket = Bucket("sparse_allreduce", "", len(values))
+    scale = 1.0 / communicator.size if average else 1.0
+    feedback = None if residual is None else _feedback(residual, gradient, values, target)
+    floor_key = (len(values), float(density))
+    if feedback:
+        feedback.floor = session.floors.get(floor_key, 0.0)
+    step, session.calls = session.calls, session.calls + 1
+    reduced = exchange.reduce(bucket, values, step, feedback)
+    if not reduced.finite:
+        target[...] = float("nan")
+        return target
+    if feedback:
+        result = reduced.commit(feedback, scale)
+        session.floors[floor_key] = feedback.floor
+    else:
+        direct = writable_float32(target, "out")
+        result = np.empty_like(values) if direct is None else direct
+        reduced.write(result, scale)
+    _deliver(result, target)
+    return target
+
+
+def _communicator(comm: Any) -> Communicator:
+    if isinstance(comm, Communicator):
+        return comm
+    return MpiCommunicator.cached(comm)
+
+
+def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> BorrowedResidual:
+    if tuple(residual.shape) != tuple(gradient.shape):
+        raise ConfigError(
+            f"residual must be shaped like gradient, {tuple(gradient.shape)}, "
+            f"got {tuple(residual.shape)}"
+        )
+    kept = writable_float32(residual, "residual")
+    if kept is None:
+        raise ConfigError("residual must be float32, contiguous and in host memory")
+    if np.may_share_memory(kept, values):
+        raise ConfigError("residual and gradient must not share memory")
+    acc = writable_float32(target, "out")
+    if acc is None or np.may_share_memory(acc, values):  # a failure must leave the gradient alone
+        acc = np.empty_like(values)
+    return BorrowedResidual(kept, acc)
+
+
+def _deliver(result: Float32, target: Any) -> None:
+    direct = writable_float32(target, "out")
+    if direct is None or not np.may_share_memory(direct, result):
+        write_back(result, target)

@@ -1,0 +1,146 @@
+"""Compression for an unmodified ``hvd.DistributedOptimizer``.
+
+::
+
+    import horovod.torch as hvd
+    from gradwire.horovod import Compression
+
+    optimizer = hvd.DistributedOptimizer(
+        optimizer,
+        named_parameters=model.named_parameters(),
+        compression=Compression.oktopk(density=0.01),
+    )
+
+``Average`` and ``Sum``, ``backward_passes_per_step``, ``gradient_predivide_factor``, ``groups``,
+process sets, sparse gradients, ``synchronize`` with ``skip_synchronize``, and several optimizers
+work as they do with ``hvd.Compression``. ``Adasum`` and ``hvd.join`` do not, and say so on every
+rank.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .buckets import DEFAULT_BUCKET_BYTES, DEFAULT_MIN_NUMEL
+from .compressors import BF16, FP16, Compressor, NoCompression, RandomK, TopK
+from .errors import ConfigError
+from .schedules import Allgather, Dense, OkTopk, Schedule
+from .seam.compression import HorovodCompression, Session
+from .seam.statistics import Statistics
+from .seam.summed import CastSession, SparsifierSession
+from .seam.token import TokenConfig, TokenSession
+from .seam.transport import TRANSPORTS
+
+__all__ = ["Compression", "HorovodCompression"]
+
+
+def _cast(compressor: Compressor) -> HorovodCompression:
+    def new_session(statistics: Statistics, process_set: Any, has_optimizer: bool) -> Session:
+        return CastSession(compressor, statistics, process_set)
+
+    return HorovodCompression(compressor.config(), new_session)
+
+
+def _exchanged(
+    name: str,
+    compressor: Compressor,
+    schedule: type[Schedule],
+    transport: str = "auto",
+    seed: int = 0,
+    bucket_bytes: int = DEFAULT_BUCKET_BYTES,
+    min_numel: int = DEFAULT_MIN_NUMEL,
+) -> HorovodCompression:
+    if transport not in TRANSPORTS:
+        raise ConfigError(
+            f"Compression.{name}: transport must be one of {', '.join(TRANSPORTS)}, "
+            f"got {transport!r}"
+        )
+    config = {
+        **compressor.config(),
+        "id": name,
+        "bucket_bytes": bucket_bytes,
+        "min_numel": min_numel,
+        "transport": transport,
+        "seed": seed,
+    }
+
+    def new_session(statistics: Statistics, process_set: Any, has_optimizer: bool) -> Session:
+        settings = TokenConfig(compressor, schedule(), transport, seed, bucket_bytes, min_numel)
+        return TokenSession(settings, statistics, process_set, has_optimizer)
+
+    return HorovodCompression(config, new_session)
+
+
+class Compression:
+    """The compressions to choose from, named as in ``hvd.Compression`` where that has them.
+
+    ``none``, ``fp16`` and ``bf16`` may be used as they stand or called; the others are called with
+    their options. Common options of the sparse ones:
+
+    density: share of the elements to send, in (0, 1].
+    warmup_steps, ramp_steps: dense steps at first, then steps over which the density falls.
+    min_numel: tensors with fewer elements (biases, normalisation) travel dense.
+    bucket_bytes: selection is exact within buckets of this many bytes of float32.
+    transport: "auto" (MPI where Horovod runs on it, else Horovod's alltoall), "mpi", "horovod".
+    seed: of the shared randomness; the same on all ranks.
+    """
+
+    none = _cast(NoCompression())
+    """Float32 as it is, summed by Horovod."""
+
+    fp16 = _cast(FP16())
+    """Half precision, summed by Horovod."""
+
+    bf16 = _exchanged("bf16", BF16(), Dense)
+    """bfloat16, which Horovod refuses: moved by gradwire, summed in float32."""
+
+    @staticmethod
+    def topk(
+        density: float = 0.01,
+        warmup_steps: int = 0,
+        ramp_steps: int = 0,
+        *,
+        min_numel: int = DEFAULT_MIN_NUMEL,
+        bucket_bytes: int = DEFAULT_BUCKET_BYTES,
+        transport: str = "auto",
+        seed: int = 0,
+    ) -> HorovodCompression:
+        """Top-k with error feedback, all ranks' entries gathered everywhere (grows with P)."""
+        compressor = TopK(density, warmup_steps, ramp_steps)
+        return _exchanged("topk", compressor, Allgather, transport, seed, bucket_bytes, min_numel)
+
+    @staticmethod
+    def oktopk(
+        density: float = 0.01,
+        warmup_steps: int = 0,
+        ramp_steps: int = 0,
+        *,
+        min_numel: int = DEFAULT_MIN_NUMEL,
+        bucket_bytes: int = DEFAULT_BUCKET_BYTES,
+        transport: str = "auto",
+        seed: int = 0,
+    ) -> HorovodCompression:
+        """Top-k with error feedback over Ok-Topk's O(k) sparse allreduce."""
+        compressor = TopK(density, warmup_steps, ramp_steps)
+        return _exchanged("oktopk", compressor, OkTopk, transport, seed, bucket_bytes, min_numel)
+
+    @staticmethod
+    def randomk(
+        density: float = 0.01,
+        warmup_steps: int = 0,
+        ramp_steps: int = 0,
+        *,
+        unbiased: bool = False,
+        min_numel: int = DEFAULT_MIN_NUMEL,
+        seed: int = 0,
+    ) -> HorovodCompression:
+        """Random-k with a shared seed, its values summed by Horovod."""
+        compressor = RandomK(density, warmup_steps, ramp_steps, unbiased)
+        config = {**compressor.config(), "min_numel": min_numel, "seed": seed}
+
+        def new_session(statistics: Statistics, process_set: Any, has_optimizer: bool) -> Session:
+            return SparsifierSession(
+                compressor, statistics, process_set, seed=seed, min_numel=min_numel
+            )
+
+        return HorovodCompression(config, new_session)

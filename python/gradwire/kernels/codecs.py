@@ -1,0 +1,127 @@
+"""Wire forms of values and indices: bfloat16, and strictly increasing indices of a range.
+
+Everything here is exact or correctly rounded by integer arithmetic, hence deterministic and the
+same on every machine. All wire integers are little-endian.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradwire import _cpu
+from gradwire.errors import ConfigError, WireError
+from gradwire.kernels.arguments import WORD, integer
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, require_disjoint, view, writable
+
+_CODECS: dict[str, int] = {"u32": 0, "tile16": 1}
+
+
+def to_bfloat16(x: Array, out: Array | None = None) -> Array:
+    """Return the bits of x rounded to bfloat16, to nearest, ties to even.
+
+    x: (n,) float32. out: at least (n,) uint16, allocated when None. Too large becomes infinity; NaN
+    stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
+    """
+    at = view("to_bfloat16: x", x, "float32")
+    if out is None:
+        out = allocate(at.size, "uint16", x)
+    at_out = writable("to_bfloat16: out", out, "uint16", at.size)
+    require_disjoint("to_bfloat16", at, at_out, "x and out")
+    _cpu.to_bfloat16(at.address, at.size, at_out.address)
+    return out[: at.size]
+
+
+def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
+    """Return the float32 values of bfloat16 bits, exactly.
+
+    bits: (n,) uint16. out: at least (n,) float32, allocated when None. 6 bytes per element.
+    """
+    at = view("from_bfloat16: bits", bits, "uint16")
+    if out is None:
+        out = allocate(at.size, "float32", bits)
+    at_out = writable("from_bfloat16: out", out, "float32", at.size)
+    require_disjoint("from_bfloat16", at, at_out, "bits and out")
+    _cpu.from_bfloat16(at.address, at.size, at_out.address)
+    return out[: at.size]
+
+
+def encoded_size(count: int, length: int, codec: str) -> int:
+    """Return the exact bytes of `count` indices of a range of `length` positions."""
+    count = integer("encoded_size: count", count, 0, MAX_LENGTH)
+    length = integer("encoded_size: length", length, 0, WORD)
+    return _cpu.encoded_size(count, length, _codec("encoded_size", codec))
+
+
+def encode_indices(
+    indices: Array, begin: int, length: int, codec: str, out: Array | None = None
+) -> Array:
+    """Return the wire form of strictly increasing indices in [begin, begin + length).
+
+    indices: (count,) uint32; begin + length <= 2**32. codec "u32": one u32 per index, relative to
+    begin. codec "tile16": ceil(length / 65536) u32 counts, one per tile of 65,536 positions, then
+    one u16 per index, its offset in its tile. out: at least (encoded_size(...),) uint8, allocated
+    when None; must not overlap indices. Returns its written part. Indices that are not strictly
+    increasing or outside the range: ConfigError, nothing written.
+    """
+    at = view("encode_indices: indices", indices, "uint32")
+    begin, length = _range("encode_indices", begin, length)
+    number = _codec("encode_indices", codec)
+    size = _cpu.encoded_size(at.size, length, number)
+    if out is None:
+        out = allocate(size, "uint8", indices)
+    at_out = writable("encode_indices: out", out, "uint8", size)
+    require_disjoint("encode_indices", at, at_out, "indices and out")
+    _cpu.encode_indices(at.address, at.size, begin, length, number, at_out.address)
+    return out[:size]
+
+
+def decode_indices(
+    data: Array | bytes | bytearray | memoryview,
+    count: int,
+    begin: int,
+    length: int,
+    codec: str,
+    out: Array | None = None,
+) -> Array:
+    """Return the indices that encode_indices wrote: (count,) uint32, strictly increasing.
+
+    data: all bytes of the message, uint8 or bytes-like. They are treated as hostile: a wrong
+    length, counts that do not add up, indices that are not strictly increasing or out of range
+    raise WireError, and nothing outside the buffers is touched. out: at least (count,) uint32,
+    allocated when None; after an error its contents are unspecified.
+    """
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        data = np.frombuffer(data, np.uint8)
+    at = view("decode_indices: data", data, "uint8")
+    count = integer("decode_indices: count", count, 0, MAX_LENGTH)
+    begin, length = _range("decode_indices", begin, length)
+    number = _codec("decode_indices", codec)
+    _require_size(at.size, count, length, number)
+    if out is None:
+        out = allocate(count, "uint32", data)
+    at_out = writable("decode_indices: out", out, "uint32", count)
+    require_disjoint("decode_indices", at, at_out, "data and out")
+    _cpu.decode_indices(at.address, at.size, count, begin, length, number, at_out.address)
+    return out[:count]
+
+
+def _require_size(size: int, count: int, length: int, codec: int) -> None:
+    """Refuse a wrong length before `count`, which may be hostile too, decides an allocation."""
+    expected = _cpu.encoded_size(count, length, codec)
+    if size != expected:
+        raise WireError(
+            f"decode_indices: {count} indices of a range of {length} take {expected} bytes, "
+            f"got {size}"
+        )
+
+
+def _codec(who: str, codec: str) -> int:
+    number = _CODECS.get(codec)
+    if number is None:
+        raise ConfigError(f"{who}: codec must be one of {', '.join(_CODECS)}, got {codec!r}")
+    return number
+
+
+def _range(who: str, begin: int, length: int) -> tuple[int, int]:
+    begin = integer(f"{who}: begin", begin, 0, MAX_LENGTH)
+    return begin, integer(f"{who}: length", length, 0, WORD - begin)

@@ -1,0 +1,68 @@
+"""Error feedback: what did not get through stays, and is added to the next gradient.
+
+During an exchange the accumulator (residual + gradient) is written beside the residual, never over
+it. Only :meth:`Residual.commit`, called when the exchange has succeeded, replaces the residual; an
+exchange that failed or met non-finite values has changed nothing.
+
+Memory: two float32 vectors, 8 bytes per element. After a commit the old residual's memory is free
+until the next exchange and holds the result meanwhile.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+
+from .errors import ConfigError
+from .payload import Float32
+
+
+class Residual(abc.ABC):
+    """The residual of one bucket and the accumulator beside it.
+
+    Attributes:
+        values: (n,) float32, what earlier exchanges left behind.
+        acc: (n,) float32, written by the exchange.
+        floor: a magnitude that speeds up the next selection; never changes its result.
+    """
+
+    values: Float32
+    acc: Float32
+    floor: float = 0.0
+
+    @abc.abstractmethod
+    def commit(self) -> Float32:
+        """Make the settled accumulator the residual; return memory that is free for the result."""
+
+
+class OwnedResidual(Residual):
+    """A residual in memory of its own: a commit swaps two buffers and copies nothing."""
+
+    def __init__(self, numel: int) -> None:
+        self.values = np.zeros(numel, np.float32)
+        self.acc = np.zeros(numel, np.float32)
+
+    def commit(self) -> Float32:
+        """Swap residual and accumulator."""
+        self.values, self.acc = self.acc, self.values
+        return self.acc
+
+
+class BorrowedResidual(Residual):
+    """A residual in the caller's array, updated in place; ``out`` serves as the accumulator.
+
+    Args:
+        values: (n,) float32 array of the caller.
+        out: (n,) float32 where the result will be; holds the accumulator during the exchange.
+    """
+
+    def __init__(self, values: Float32, out: Float32) -> None:
+        if np.may_share_memory(values, out):
+            raise ConfigError("residual and out must not share memory")
+        self.values, self.acc = values, out
+
+    def commit(self) -> Float32:
+        """Copy the accumulator over the caller's residual."""
+        self.values[:] = self.acc
+        return self.acc

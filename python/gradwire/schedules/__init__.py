@@ -1,0 +1,42 @@
+"""Schedules: how compressed data moves between ranks and is reduced on its way."""
+
+from typing import Any
+
+from ..errors import ConfigError, unknown
+from .agreement import Agreement
+from .allgather import Allgather
+from .base import Outcome, PhaseCount, Report, Schedule
+from .dense import Dense
+from .oktopk import OkTopk
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    schedule.id: schedule for schedule in (Dense, Allgather, OkTopk)
+}
+
+
+def get_schedule(name: str, **config: Any) -> Schedule:
+    """Return a schedule by name and keyword arguments.
+
+    Raises:
+        ConfigError: unknown name or argument, or a value out of range.
+    """
+    if name not in SCHEDULES:
+        raise unknown("schedule", name, list(SCHEDULES))
+    try:
+        return SCHEDULES[name](**config)
+    except TypeError as error:
+        raise ConfigError(f"schedule {name!r}: {error}") from error
+
+
+__all__ = [
+    "SCHEDULES",
+    "Agreement",
+    "Allgather",
+    "Dense",
+    "OkTopk",
+    "Outcome",
+    "PhaseCount",
+    "Report",
+    "Schedule",
+    "get_schedule",
+]

@@ -1,0 +1,68 @@
+"""The communicator for a Horovod process set: MPI where Horovod runs on it, else Horovod itself."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import Any
+
+from ..communicators import Communicator, HorovodCommunicator, MpiCommunicator
+from ..errors import ConfigError
+
+_log = logging.getLogger("gradwire")
+_instances = itertools.count(1)
+
+TRANSPORTS = ("auto", "mpi", "horovod")
+
+
+def open_communicator(process_set: Any, transport: str) -> Communicator:
+    """Return a private communicator over the ranks of a process set; collective over them.
+
+    Ranks must open their communicators in the same order.
+
+    Raises:
+        ConfigError: ``transport="mpi"`` where MPI cannot be used, with the reason; on all ranks.
+    """
+    import horovod.torch as hvd
+    import torch
+
+    instance = next(_instances)
+    name = f"gradwire.transport.{instance}"
+    reason = _why_not_mpi() if transport != "horovod" else "transport='horovod' was asked for"
+    world_rank = -1 if reason else _world_rank()
+    ranks = hvd.allgather(torch.tensor([world_rank]), name=name, process_set=process_set)
+    world_ranks = [int(rank) for rank in ranks]
+    if -1 not in world_ranks and len(set(world_ranks)) == len(world_ranks):
+        _log.info("gradwire exchanges over MPI")
+        return MpiCommunicator.from_group(world_ranks, tag=instance)
+    if transport == "mpi":
+        raise ConfigError(
+            f"transport='mpi' cannot be used: {reason or 'MPI is not usable on another rank'}"
+        )
+    _log.info("gradwire exchanges over Horovod: %s", reason or "MPI is not usable on every rank")
+    return HorovodCommunicator(process_set, instance=instance)
+
+
+def _why_not_mpi() -> str:
+    """Return why MPI cannot be used on this rank, or "" if it can."""
+    import horovod.torch as hvd
+
+    if not hvd.mpi_built() or not hvd.mpi_enabled():
+        return "Horovod does not run over MPI here"
+    if not hvd.mpi_threads_supported():
+        return "Horovod initialised MPI without MPI_THREAD_MULTIPLE"
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        return f"mpi4py cannot be imported ({error}); pip install mpi4py"
+    if not MPI.Is_initialized() or MPI.Is_finalized():
+        return "MPI is not initialised"
+    if hvd.size() > MPI.COMM_WORLD.size:
+        return f"Horovod has {hvd.size()} ranks, MPI_COMM_WORLD has {MPI.COMM_WORLD.size}"
+    return ""
+
+
+def _world_rank() -> int:
+    from mpi4py import MPI
+
+    return int(MPI.COMM_WORLD.rank)
