@@ -8,10 +8,10 @@ TopK(density=0.01, warmup_steps=0, ramp_steps=0)
 :func:`gradwire.sparse_allreduce` serves any MPI program. Importing gradwire needs NumPy only.
 """
 
-from ._version import __version__
-from .compressors import Compressor, Context, Traits, compressor_ids, get_compressor
-from .functional import sparse_allreduce
-from .payload import Payload
+from gradwire._version import __version__
+from gradwire.compressors import Compressor, Context, Traits, compressor_ids, get_compressor
+from gradwire.functional import sparse_allreduce
+from gradwire.payload import Payload
 
 __all__ = [
     "Compressor",

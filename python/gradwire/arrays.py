@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ConfigError
-from .payload import Float32
+from gradwire.errors import ConfigError
+from gradwire.payload import Float32
 
 
 def is_torch(array: Any) -> bool:

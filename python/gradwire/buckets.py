@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import ConfigError
-from .exchange import Bucket
-from .payload import Float32
-from .residual import OwnedResidual
+from gradwire.errors import ConfigError
+from gradwire.exchange import Bucket
+from gradwire.payload import Float32
+from gradwire.residual import OwnedResidual
 
 DEFAULT_BUCKET_BYTES = 64 << 20
 DEFAULT_MIN_NUMEL = 1024

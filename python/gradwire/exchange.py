@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .communicators.base import Communicator
-from .compressors import Compressor, Context
-from .errors import AgreementError
-from .payload import Float32, Payload
-from .residual import Residual
-from .schedules import Agreement, Outcome, Report, Schedule
+from gradwire.communicators.base import Communicator
+from gradwire.compressors import Compressor, Context
+from gradwire.errors import AgreementError
+from gradwire.payload import Float32, Payload
+from gradwire.residual import Residual
+from gradwire.schedules import Agreement, Outcome, Report, Schedule
 
 # The next step's k-th magnitude is rarely below this share of the last one; a floor that is too
 # high costs one more read of the bucket, one that is too low a larger candidate buffer.
@@ -117,9 +117,7 @@ class Exchange:
         """
         floor = residual.floor if residual else 0.0
         communicator = self.communicator
-        context = Context(
-            bucket.name, step, communicator.rank, communicator.size, self.seed, floor
-        )
+        context = Context(bucket.name, step, communicator.rank, communicator.size, self.seed, floor)
         cut = bucket.numel - bucket.tail
         try:
             if residual is None:

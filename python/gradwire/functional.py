@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import as_float32, empty_like, writable_float32, write_back
-from .communicators import Communicator, MpiCommunicator
-from .compressors import TopK
-from .errors import ConfigError
-from .exchange import Bucket, Exchange
-from .payload import Float32
-from .residual import BorrowedResidual
-from .schedules import OkTopk
+from gradwire.arrays import as_float32, empty_like, writable_float32, write_back
+from gradwire.communicators import Communicator, MpiCommunicator
+from gradwire.compressors import TopK
+from gradwire.errors import ConfigError
+from gradwire.exchange import Bucket, Exchange
+from gradwire.payload import Float32
+from gradwire.residual import BorrowedResidual
+from gradwire.schedules import OkTopk
 
 
 class _Session:

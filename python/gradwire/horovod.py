@@ -21,15 +21,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .buckets import DEFAULT_BUCKET_BYTES, DEFAULT_MIN_NUMEL
-from .compressors import BF16, FP16, Compressor, NoCompression, RandomK, TopK
-from .errors import ConfigError
-from .schedules import Allgather, Dense, OkTopk, Schedule
-from .seam.compression import HorovodCompression, Session
-from .seam.statistics import Statistics
-from .seam.summed import CastSession, SparsifierSession
-from .seam.token import TokenConfig, TokenSession
-from .seam.transport import TRANSPORTS
+from gradwire.buckets import DEFAULT_BUCKET_BYTES, DEFAULT_MIN_NUMEL
+from gradwire.compressors import BF16, FP16, Compressor, NoCompression, RandomK, TopK
+from gradwire.errors import ConfigError
+from gradwire.schedules import Allgather, Dense, OkTopk, Schedule
+from gradwire.seam.compression import HorovodCompression, Session
+from gradwire.seam.statistics import Statistics
+from gradwire.seam.summed import CastSession, SparsifierSession
+from gradwire.seam.token import TokenConfig, TokenSession
+from gradwire.seam.transport import TRANSPORTS
 
 __all__ = ["Compression", "HorovodCompression"]
 

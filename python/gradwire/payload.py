@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import kernels
-from .errors import ConfigError
+from gradwire import kernels
+from gradwire.errors import ConfigError
 
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.uint32]
@@ -39,7 +39,7 @@ class ValueFormat(IntEnum):
     BFLOAT16 = 2
 
 
-_DTYPES = {
+_DTYPES: dict[ValueFormat, np.dtype[Any]] = {
     ValueFormat.FLOAT32: np.dtype("<f4"),
     ValueFormat.FLOAT16: np.dtype("<f2"),
     ValueFormat.BFLOAT16: np.dtype("<u2"),
@@ -67,7 +67,8 @@ def to_format(values: Float32, value_format: ValueFormat) -> DenseValues:
     if value_format is ValueFormat.FLOAT32:
         return values
     if value_format is ValueFormat.BFLOAT16:
-        return kernels.to_bfloat16(values)
+        rounded: DenseValues = kernels.to_bfloat16(values)
+        return rounded
     with np.errstate(over="ignore"):  # beyond 65504 float16 has only Inf, as IEEE 754 says
         return values.astype(np.float16)
 
@@ -78,7 +79,8 @@ def from_format(values: DenseValues) -> Float32:
     if value_format is ValueFormat.FLOAT32:
         return values
     if value_format is ValueFormat.BFLOAT16:
-        return kernels.from_bfloat16(values)
+        widened: Float32 = kernels.from_bfloat16(values)
+        return widened
     return values.astype(np.float32)
 
 

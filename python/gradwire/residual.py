@@ -14,8 +14,8 @@ import abc
 
 import numpy as np
 
-from .errors import ConfigError
-from .payload import Float32
+from gradwire.errors import ConfigError
+from gradwire.payload import Float32
 
 
 class Residual(abc.ABC):

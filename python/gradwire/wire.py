@@ -11,13 +11,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import kernels
-from .errors import WireError
-from .payload import (
+from gradwire import kernels
+from gradwire.errors import WireError
+from gradwire.payload import (
     NO_INDICES,
     NO_VALUES,
     DenseValues,
@@ -80,9 +81,7 @@ class Expected:
 def largest_message(entries: int, dense_count: int, dense_format: ValueFormat) -> int:
     """Return an upper bound, in bytes, for a message with so many entries and dense values."""
     return (
-        HEADER_BYTES
-        + LARGEST_ENTRY_BYTES * entries
-        + dtype_of(dense_format).itemsize * dense_count
+        HEADER_BYTES + LARGEST_ENTRY_BYTES * entries + dtype_of(dense_format).itemsize * dense_count
     )
 
 
@@ -98,7 +97,7 @@ def encode(message: Message, begin: int, length: int) -> Bytes:
     dense_bytes = message.dense.nbytes
     out = np.empty(HEADER_BYTES + 4 * count + dense_bytes + sizes[codec], np.uint8)
     _HEADER.pack_into(
-        out, 0, MAGIC, VERSION, message.kind, codec, dense_format, 0, 0, message.agreement,
+        out.data, 0, MAGIC, VERSION, message.kind, codec, dense_format, 0, 0, message.agreement,
         message.step & 0xFFFFFFFF, length, count, len(message.dense), message.load,
     )  # fmt: skip
     values_end = HEADER_BYTES + 4 * count
@@ -121,7 +120,7 @@ def decode(data: Bytes, expected: Expected, sender: int) -> Message:
     if len(data) < HEADER_BYTES:
         raise WireError(f"{who}: {len(data)} bytes are too few for a header of {HEADER_BYTES}")
     (magic, version, kind, codec, dense_format, flags, reserved, agreement, step, numel,
-     count, dense_count, load) = _HEADER.unpack_from(data)  # fmt: skip
+     count, dense_count, load) = _HEADER.unpack_from(data.data)  # fmt: skip
     found = {
         "magic": (magic, MAGIC),
         "version": (version, VERSION),
@@ -159,7 +158,7 @@ def decode(data: Bytes, expected: Expected, sender: int) -> Message:
     )
 
 
-def _typed(data: Bytes, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+def _typed(data: Bytes, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Reinterpret bytes, copying only where the buffer is not aligned for the dtype."""
     if data.ctypes.data % dtype.itemsize:
         data = data.copy()
@@ -180,7 +179,7 @@ def decode_payload(data: Bytes) -> Payload:
     """
     if len(data) < HEADER_BYTES:
         raise WireError(f"payload: {len(data)} bytes are too few for a header of {HEADER_BYTES}")
-    fields = _HEADER.unpack_from(data)
+    fields = _HEADER.unpack_from(data.data)
     dense_format, agreement, step, numel, count, dense_count = (fields[4], *fields[7:12])
     if dense_format not in list(ValueFormat):
         raise WireError(f"payload: dense value format {dense_format} is unknown")

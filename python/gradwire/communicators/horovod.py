@@ -7,6 +7,7 @@ peers are in. Each message of a round ends with one byte that tells data from a 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ class HorovodCommunicator(Communicator):
 
     def _round(self, messages: list[Bytes], operation: str) -> list[Bytes]:
         """Exchange messages of at most chunk_bytes each; the own one comes back empty."""
-        received = self._alltoall(self._start(messages, DATA), operation, self.deadline)
+        received = self._alltoall(self._start(messages, DATA, operation), operation, self.deadline)
         pieces: list[Bytes] = []
         for peer, framed in enumerate(received):
             if peer == self.rank:
@@ -122,7 +123,7 @@ class HorovodCommunicator(Communicator):
             pieces.append(framed[:-1].copy())  # of its own, aligned, and the rest can be freed
         return pieces
 
-    def _start(self, messages: list[Bytes], status: int) -> int:
+    def _start(self, messages: list[Bytes], status: int, operation: str) -> int:
         """Enqueue one round; return Horovod's handle."""
         splits = [m.size + 1 for m in messages]
         splits[self.rank] = 0
@@ -137,12 +138,13 @@ class HorovodCommunicator(Communicator):
                 self._outbox[end : end + message.size] = message
                 end += message.size + 1
                 self._outbox[end - 1] = status
-        handle: int = self._hvd.alltoall_async(
-            self._torch.from_numpy(self._outbox),
-            splits=self._torch.tensor(splits, dtype=self._torch.int32),
-            name=self._operation_name,
-            process_set=self._process_set,
-        )
+        with self._horovod_errors(operation):
+            handle: int = self._hvd.alltoall_async(
+                self._torch.from_numpy(self._outbox),
+                splits=self._torch.tensor(splits, dtype=self._torch.int32),
+                name=self._operation_name,
+                process_set=self._process_set,
+            )
         self._in_flight = True
         return handle
 
@@ -158,15 +160,21 @@ class HorovodCommunicator(Communicator):
                 )
             patience.pause()
         self._in_flight = False
-        try:
+        with self._horovod_errors(operation):
             output, splits = self._hvd.synchronize(handle)
-        except Exception as error:  # HorovodInternalError, which moved between versions
+        ends = np.cumsum(splits.numpy(), dtype=np.int64)
+        return np.split(output.numpy(), ends[:-1])
+
+    @contextlib.contextmanager
+    def _horovod_errors(self, operation: str) -> Iterator[None]:
+        """Around Horovod's calls, whose errors have types that moved between versions."""
+        try:
+            yield
+        except Exception as error:
             raise PeerError(
                 f"{operation}: Horovod stopped on rank {self.rank}, most likely because another "
                 f"rank ended: {error}"
             ) from error
-        ends = np.cumsum(splits.numpy(), dtype=np.int64)
-        return np.split(output.numpy(), ends[:-1])
 
     def _tell_peers(self, text: str) -> None:
         """Join the peers' next round with the text instead of data.
@@ -177,7 +185,7 @@ class HorovodCommunicator(Communicator):
         if self._in_flight or self.size == 1:
             return
         data = np.frombuffer(text.encode()[:FAIL_TEXT_BYTES], np.uint8)
-        self._alltoall(self._start([data] * self.size, FAILURE), "fail", TELL_SECONDS)
+        self._alltoall(self._start([data] * self.size, FAILURE, "fail"), "fail", TELL_SECONDS)
 
 
 def _power_of_two(value: int) -> int:

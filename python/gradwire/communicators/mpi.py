@@ -8,7 +8,10 @@ so nothing less than MPI_THREAD_MULTIPLE will do there: `import mpi4py.MPI` befo
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,7 +40,8 @@ FAIL_TAG = 1
 DATA_TAGS = (2, 3)
 FAIL_TEXT_BYTES = 2000  # small enough to be sent eagerly by every MPI
 POLLS_PER_FAIL_PROBE = 8
-TELL_SECONDS = 1.0
+TELL_SECONDS = 1.0  # how long a failing rank tries to tell its peers
+DYING_SECONDS = 5  # how long the others have to end by themselves
 
 
 class MpiCommunicator(Communicator):
@@ -235,6 +239,7 @@ class MpiCommunicator(Communicator):
         if self._closed or mpi.Is_finalized():
             return
         self._check_thread()
+        atexit.register(_limit_dying)
         data = text.encode()[:FAIL_TEXT_BYTES]
         peers = [peer for peer in range(self.size) if peer != self.rank]
         requests = [self._comm.Isend([data, mpi.BYTE], peer, FAIL_TAG) for peer in peers]
@@ -254,6 +259,17 @@ def _import_mpi() -> Any:
             "mpi4py", "MpiCommunicator", f"pip install mpi4py, and an MPI library ({error})"
         ) from error
     return MPI
+
+
+def _limit_dying() -> None:
+    """At exit after a failure: do not wait for ever in MPI_Finalize for a rank that is stuck.
+
+    If an uncaught exception ends this process, the alarm's default action kills it should
+    MPI_Finalize take long, and the launcher then ends the other ranks.
+    """
+    if getattr(sys, "last_value", None) is not None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(DYING_SECONDS)
 
 
 def _close_attribute(comm: MPI.Comm, keyval: int, communicator: MpiCommunicator) -> None:

@@ -4,13 +4,13 @@ To add one, write a file beside these and add its class to the line below; for o
 package see ``docs/adding-a-compressor.md``.
 """
 
-from .base import Compressor, Context, Traits
-from .bf16 import BF16
-from .fp16 import FP16
-from .none import NoCompression
-from .randomk import RandomK
-from .registry import compressor_class, compressor_ids, get_compressor, register
-from .topk import TopK
+from gradwire.compressors.base import Compressor, Context, Traits
+from gradwire.compressors.bf16 import BF16
+from gradwire.compressors.fp16 import FP16
+from gradwire.compressors.none import NoCompression
+from gradwire.compressors.randomk import RandomK
+from gradwire.compressors.registry import compressor_class, compressor_ids, get_compressor, register
+from gradwire.compressors.topk import TopK
 
 for _compressor in (NoCompression, FP16, BF16, TopK, RandomK):
     register(_compressor)

@@ -20,8 +20,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
-from ..payload import Float32, Payload
+from gradwire import kernels
+from gradwire.payload import Float32, Payload
 
 
 @dataclass(frozen=True)

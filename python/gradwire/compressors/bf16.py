@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..payload import ValueFormat
-from .base import Traits
-from .cast import Cast
+from gradwire.compressors.base import Traits
+from gradwire.compressors.cast import Cast
+from gradwire.payload import ValueFormat
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..payload import Float32, Payload, ValueFormat, from_format, to_format
-from .base import Compressor, Context
+from gradwire.compressors.base import Compressor, Context
+from gradwire.payload import Float32, Payload, ValueFormat, from_format, to_format
 
 
 class Cast(Compressor):

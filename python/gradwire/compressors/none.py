@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..payload import Float32, Payload, from_format
-from .base import Compressor, Context, Traits
+from gradwire.compressors.base import Compressor, Context, Traits
+from gradwire.payload import Float32, Payload, from_format
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
-from ..errors import ConfigError
-from ..payload import Float32, Indices, Payload, from_format
-from .base import Context, Traits
-from .sparsifier import Sparsifier
+from gradwire import kernels
+from gradwire.compressors.base import Context, Traits
+from gradwire.compressors.sparsifier import Sparsifier
+from gradwire.errors import ConfigError
+from gradwire.payload import Float32, Indices, Payload, from_format
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class RandomK(Sparsifier):
 
     @property
     def traits(self) -> Traits:
-        """delta = k/n with error feedback; omega = n/k - 1 when unbiased."""
+        """A contraction, delta = k/n, with error feedback; omega = n/k - 1 when unbiased."""
 
         def kept(n: int) -> float:
             return max(1, round(n * self.density)) / n if n else 1.0
@@ -56,13 +56,14 @@ class RandomK(Sparsifier):
 
     def indices(self, numel: int, context: Context) -> Indices:
         """Return the positions of this step, the same on every rank, in increasing order."""
-        return kernels.random_indices(
+        drawn: Indices = kernels.random_indices(
             numel,
             self.budget(numel, context.step),
             context.seed,
             kernels.fnv1a32(context.key),
             context.step,
         )
+        return drawn
 
     def compress(self, acc: Float32, context: Context) -> Payload:
         """Return the values at this step's positions, scaled when unbiased.

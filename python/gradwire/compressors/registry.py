@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from ..errors import ConfigError, unknown
-from .base import Compressor
+from gradwire.compressors.base import Compressor
+from gradwire.errors import ConfigError, unknown
 
 ENTRY_POINT_GROUP = "gradwire.compressors"
 

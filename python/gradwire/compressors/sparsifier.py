@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ConfigError
-from .base import Compressor
+from gradwire.compressors.base import Compressor
+from gradwire.errors import ConfigError
 
 
 @dataclass(frozen=True)

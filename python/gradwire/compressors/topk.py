@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
-from ..payload import Float32, Payload, from_format
-from .base import Context, Traits
-from .sparsifier import Sparsifier
+from gradwire import kernels
+from gradwire.compressors.base import Context, Traits
+from gradwire.compressors.sparsifier import Sparsifier
+from gradwire.payload import Float32, Payload, from_format
 
 
 @dataclass(frozen=True)

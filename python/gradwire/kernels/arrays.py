@@ -49,9 +49,9 @@ def view(who: str, array: Array, dtype: str) -> View:
     Raises ConfigError for anything else and MissingDependencyError for a tensor on another device.
     """
     if isinstance(array, np.ndarray):
-        found, dimensions = array.dtype.name, array.ndim
+        found = array.dtype.name if array.dtype.isnative else array.dtype.str
+        dimensions = array.ndim
         contiguous = array.flags.c_contiguous and array.flags.aligned
-        contiguous = contiguous and array.dtype.isnative
     elif is_tensor(array):
         _require_cpu(who, array)
         found, dimensions = str(array.dtype).removeprefix("torch."), array.dim()

@@ -39,9 +39,10 @@ def topk(
     magnitude bits of the k-th.
     """
     at = view("topk: x", x, "float32")
-    k = min(integer("topk: k", k, 0, MAX_LENGTH), at.size)
-    out = entries("topk", out_indices, out_values, k, x)
-    work = workspace_view("topk", workspace, topk_workspace(k))
+    k = integer("topk: k", k, 0, MAX_LENGTH)
+    most = min(k, at.size)
+    out = entries("topk", out_indices, out_values, most, x)
+    work = workspace_view("topk", workspace, topk_workspace(most))
     require_apart("topk", [("x", at)], [*out.named(), ("workspace", work)])
     return out.selected(
         _cpu.topk(
@@ -132,10 +133,11 @@ def compensate_topk(
     """
     name = "compensate_topk"
     size = view(f"{name}: gradient", gradient, "float32").size
-    k = min(integer(f"{name}: k", k, 0, MAX_LENGTH), size)
+    k = integer(f"{name}: k", k, 0, MAX_LENGTH)
+    most = min(k, size)
     floor = magnitude(f"{name}: floor", floor)
-    out = entries(name, out_indices, out_values, k, gradient)
-    work = workspace_view(name, workspace, topk_workspace(k))
+    out = entries(name, out_indices, out_values, most, gradient)
+    work = workspace_view(name, workspace, topk_workspace(most))
     others = [*out.named(), ("workspace", work)]
     sources = compensation(name, gradient, residual, out_acc, others)
     return out.selected(

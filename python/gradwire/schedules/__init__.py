@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ..errors import ConfigError, unknown
-from .agreement import Agreement
-from .allgather import Allgather
-from .base import Outcome, PhaseCount, Report, Schedule
-from .dense import Dense
-from .oktopk import OkTopk
+from gradwire.errors import ConfigError, unknown
+from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.allgather import Allgather
+from gradwire.schedules.base import Outcome, PhaseCount, Report, Schedule
+from gradwire.schedules.dense import Dense
+from gradwire.schedules.oktopk import OkTopk
 
 SCHEDULES: dict[str, type[Schedule]] = {
     schedule.id: schedule for schedule in (Dense, Allgather, OkTopk)

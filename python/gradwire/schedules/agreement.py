@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..communicators.base import Communicator
-from ..errors import AgreementError
+from gradwire.communicators.base import Communicator
+from gradwire.errors import AgreementError
 
 _LARGEST_DESCRIPTION = 1 << 16
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import kernels
-from ..communicators.base import Communicator
-from ..payload import Payload, format_of
-from ..wire import Expected, Kind, Message, decode, encode, largest_message
-from .agreement import Agreement, agree
-from .base import Outcome, Report, Schedule, not_finite
-from .ownership import add_dense
+from gradwire import kernels
+from gradwire.communicators.base import Communicator
+from gradwire.payload import Payload, format_of
+from gradwire.schedules.agreement import Agreement, agree
+from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
+from gradwire.schedules.ownership import add_dense
+from gradwire.wire import Expected, Kind, Message, decode, encode, largest_message
 
 
 @dataclass

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..communicators.base import Communicator
-from ..errors import ConfigError
-from ..payload import NO_INDICES, Indices, Payload
-from .agreement import Agreement
+from gradwire.communicators.base import Communicator
+from gradwire.errors import ConfigError
+from gradwire.payload import NO_INDICES, Indices, Payload
+from gradwire.schedules.agreement import Agreement
 
 
 @dataclass

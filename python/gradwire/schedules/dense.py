@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..communicators.base import Communicator
-from ..errors import ConfigError
-from ..payload import NO_INDICES, Payload
-from .agreement import Agreement, agree
-from .base import Outcome, Report, Schedule, not_finite
-from .ownership import gather, split
-from .regions import equal_regions
+from gradwire.communicators.base import Communicator
+from gradwire.errors import ConfigError
+from gradwire.payload import NO_INDICES, Payload
+from gradwire.schedules.agreement import Agreement, agree
+from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
+from gradwire.schedules.ownership import gather, split
+from gradwire.schedules.regions import equal_regions
 
 
 @dataclass

@@ -21,16 +21,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
-from ..communicators.base import Communicator
-from ..errors import ConfigError
-from ..payload import Payload
-from .agreement import Agreement, agree
-from .base import Outcome, Report, Schedule, not_finite
-from .dense import Dense
-from .ownership import Owned, gather, split
-from .regions import Boundaries, balanced_regions, imbalance, tile_loads
-from .winners import winners
+from gradwire import kernels
+from gradwire.communicators.base import Communicator
+from gradwire.errors import ConfigError
+from gradwire.payload import Payload
+from gradwire.schedules.agreement import Agreement, agree
+from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
+from gradwire.schedules.dense import Dense
+from gradwire.schedules.ownership import Owned, gather, split
+from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
+from gradwire.schedules.winners import winners
 
 
 @dataclass

@@ -10,12 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import kernels
-from ..communicators.base import Communicator
-from ..payload import DenseValues, Float32, Indices, Payload, format_of, from_format, to_format
-from ..wire import Expected, Kind, Message, decode, encode, largest_message
-from .agreement import Agreement
-from .regions import Boundaries, equal_regions, slices_of
+from gradwire import kernels
+from gradwire.communicators.base import Communicator
+from gradwire.payload import (
+    DenseValues,
+    Float32,
+    Indices,
+    Payload,
+    format_of,
+    from_format,
+    to_format,
+)
+from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.regions import Boundaries, equal_regions, slices_of
+from gradwire.wire import Expected, Kind, Message, decode, encode, largest_message
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ the *summed* load of all ranks is cut, which balances what owners really receive
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
-from ..payload import Indices
+from gradwire.payload import Indices
 
 LOAD_TILES = 1024  # 4 KiB to sum; a tile of 25 M elements is 24,415 of them
 
@@ -59,7 +61,7 @@ def balanced_regions(loads: npt.NDArray[np.uint32], numel: int, parts: int) -> B
 def slices_of(indices: Indices, boundaries: Boundaries) -> list[slice]:
     """Return, for each region, the slice of the increasing ``indices`` that lies in it."""
     positions = np.searchsorted(indices, boundaries)
-    return [slice(int(a), int(b)) for a, b in zip(positions, positions[1:], strict=False)]
+    return [slice(int(begin), int(end)) for begin, end in pairwise(positions)]
 
 
 def imbalance(loads: list[int]) -> float:

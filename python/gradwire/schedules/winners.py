@@ -11,15 +11,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .. import kernels
-from ..communicators.base import Communicator
-from ..payload import Float32
+from gradwire import kernels
+from gradwire.communicators.base import Communicator
+from gradwire.payload import Float32
+
+Chosen = npt.NDArray[np.bool_]
 
 _ROUNDS = ((20, 11), (10, 10), (0, 10))  # (shift, bits) of each histogram
 _MAGNITUDE_MASK = np.uint32(0x7FFFFFFF)
 
 
-def winners(values: Float32, k: int, communicator: Communicator) -> npt.NDArray[np.bool_]:
+def winners(values: Float32, k: int, communicator: Communicator) -> Chosen:
     """Tell which of this owner's sums are among the k largest of all owners; collective.
 
     ``values`` are this owner's sums in index order, without NaN. Exactly k win, or all non-zero
@@ -33,12 +35,14 @@ def winners(values: Float32, k: int, communicator: Communicator) -> npt.NDArray[
         summed = communicator.allreduce(counts, "sum").astype(np.int64)
         at_least = np.cumsum(summed[::-1])[::-1]
         if at_least[0] <= still_free:  # everything from here on wins
-            return (magnitudes >= max(1, prefix << (shift + bits))).astype(np.bool_)
+            least = np.uint32(max(1, prefix << (shift + bits)))
+            everything: Chosen = magnitudes >= least
+            return everything
         bin_of_kth = int(np.flatnonzero(at_least >= still_free)[-1])
         still_free -= int(at_least[bin_of_kth] - summed[bin_of_kth])
         prefix = prefix << bits | bin_of_kth
-    chosen = magnitudes > prefix
-    ties = np.flatnonzero(magnitudes == prefix)
+    chosen: Chosen = magnitudes > np.uint32(prefix)
+    ties = np.flatnonzero(magnitudes == np.uint32(prefix))
     if summed[bin_of_kth] > still_free:
         ties = ties[: _share_of_ties(len(ties), still_free, communicator)]
     chosen[ties] = True

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError
-from .origin import Origin, find_origin
-from .statistics import Statistics
-from .summed import SummedSession
-from .token import TokenSession
+from gradwire.errors import ConfigError
+from gradwire.seam.origin import Origin, find_origin
+from gradwire.seam.statistics import Statistics
+from gradwire.seam.summed import SummedSession
+from gradwire.seam.token import TokenSession
 
 Session = TokenSession | SummedSession
 STATE_FORMAT = 1
@@ -119,9 +119,7 @@ class HorovodCompression:
         if residual not in ("keep", "drop"):
             raise ConfigError(f"residual must be 'keep' or 'drop', got {residual!r}")
         if state.get("format") != STATE_FORMAT:
-            raise ConfigError(
-                f"state format {STATE_FORMAT} expected, got {state.get('format')!r}"
-            )
+            raise ConfigError(f"state format {STATE_FORMAT} expected, got {state.get('format')!r}")
         if state["config"] != self.config:
             raise ConfigError(f"the state is of {state['config']}, this is {self.config}")
         here = (rank(), size())

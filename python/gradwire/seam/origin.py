@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from ..errors import ConfigError
+from gradwire.errors import ConfigError
 
 _FRAMES = 4  # list comprehension, Horovod's method, and some to spare
 

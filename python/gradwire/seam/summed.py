@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import write_back
-from ..compressors import FP16, Compressor, Context
-from ..errors import ConfigError
-from ..payload import Float32, Payload
-from ..residual import OwnedResidual
-from .origin import Origin
-from .statistics import Statistics, allreduce_bytes
+from gradwire.arrays import write_back
+from gradwire.compressors import FP16, Compressor, Context
+from gradwire.errors import ConfigError
+from gradwire.payload import Float32, Payload
+from gradwire.residual import OwnedResidual
+from gradwire.seam.origin import Origin
+from gradwire.seam.statistics import Statistics, allreduce_bytes
 
 
 @dataclass
@@ -63,10 +63,10 @@ class SummedSession(abc.ABC):
         """Return what the next step depends on."""
         return {}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: dict[str, Any]) -> None:  # noqa: B027 - nothing to load by default
         """Go on from a state."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Nothing to free: Horovod moves the data."""
 
     @abc.abstractmethod

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import write_back
-from ..buckets import BucketMemory, PlannedBucket
-from ..compressors import Compressor
-from ..errors import ConfigError, GradwireError
-from ..exchange import Exchange
-from ..payload import Float32
-from ..schedules import Schedule
-from .origin import Origin
-from .statistics import Statistics, allreduce_bytes
-from .transport import open_communicator
+from gradwire.arrays import write_back
+from gradwire.buckets import BucketMemory, PlannedBucket
+from gradwire.compressors import Compressor
+from gradwire.errors import ConfigError, GradwireError
+from gradwire.exchange import Exchange
+from gradwire.payload import Float32
+from gradwire.schedules import Schedule
+from gradwire.seam.origin import Origin
+from gradwire.seam.statistics import Statistics, allreduce_bytes
+from gradwire.seam.transport import open_communicator
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ class TokenSession:
     def _scale(self, origin: Origin, token: float) -> float:
         """Return the factor that Horovod would have applied to the sum."""
         # Without an optimizer the token also carries the caller's pre- and postscale factors.
-        value = origin.expected_token if origin.optimizer is not None else token
-        return (token if value is None else value) / self.process_set.size()
+        known = origin.expected_token if origin.optimizer is not None else None
+        return float((token if known is None else known) / self.process_set.size())
 
     def _new_memory(self) -> BucketMemory:
         sparse = self.config.compressor.traits.sparse

