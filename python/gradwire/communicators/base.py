@@ -273,7 +273,7 @@ def _reduce(messages: list[Bytes], dtype: np.dtype[Any], expected: int, op: Redu
     """Combine equally long messages of `dtype` elements in rank order."""
     combine = np.add if op == "sum" else np.maximum
     arrays = [_typed(message, dtype, expected, peer) for peer, message in enumerate(messages)]
-    total = arrays[0].copy()
+    total: Array = arrays[0].copy()
     with np.errstate(all="ignore"):  # infinities, NaN and wrapping are results here
         for array in arrays[1:]:
             combine(total, array, out=total)

@@ -7,6 +7,7 @@ raise AssertionError on some rank if something is wrong. All are collective.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ def message(source: int, destination: int, size: int) -> Bytes:
 def uneven_size(source: int, destination: int, step: int = 0) -> int:
     """Return the size in B of a message: 0, a few bytes, or more than MPI sends eagerly."""
     return (0, 1, 13, 4096, 70_001)[(source * 3 + destination * 2 + step) % 5]
+
+
+def around_pieces(source: int, destination: int, step: int) -> int:
+    """Return the size in B of a message that is up to two pieces of 8 B long."""
+    return (source + 2 * destination + step) % 18
 
 
 def exchange_sized(communicator: Communicator, size_of: Callable[[int, int], int]) -> None:
@@ -68,7 +74,7 @@ def check_one_large_message(communicator: Communicator) -> None:
 def check_many_in_a_row(communicator: Communicator) -> None:
     """A fast rank's next message must not be taken for part of the current exchange."""
     for step in range(20):
-        exchange_sized(communicator, lambda a, b, step=step: uneven_size(a, b, step))  # type: ignore[misc]
+        exchange_sized(communicator, partial(uneven_size, step=step))
 
 
 def check_pieces(communicator: Communicator) -> None:
@@ -78,7 +84,7 @@ def check_pieces(communicator: Communicator) -> None:
         if before is not None:
             setattr(communicator, attribute, 8)
             for step in range(18):
-                exchange_sized(communicator, lambda a, b, step=step: (a + 2 * b + step) % 18)  # type: ignore[misc]
+                exchange_sized(communicator, partial(around_pieces, step=step))
             setattr(communicator, attribute, before)
 
 
@@ -117,7 +123,7 @@ def check_refusals(communicator: Communicator) -> None:
         lambda: communicator.exchange([b""] * (size + 1), 4),
         lambda: communicator.exchange([b"12345"] * size, 4),
         lambda: communicator.exchange([strided] * size, 4),
-        lambda: communicator.exchange([np.zeros(1, np.float32)] * size, 4),  # type: ignore[list-item]
+        lambda: communicator.exchange([np.zeros(1, np.float32)] * size, 4),
         lambda: communicator.exchange(["text"] * size, 4),  # type: ignore[list-item]
         lambda: communicator.allgatherv(b"12345", 4),
         lambda: communicator.allreduce(np.zeros((2, 2), np.float32)),
@@ -237,7 +243,7 @@ def check_too_long_received(communicator: Communicator) -> None:
         return
     limit = 100 if communicator.rank == 0 else 10
     text = b"x" * (50 if communicator.rank == 0 else 5)
-    seen = _error_of(lambda: (communicator.allgatherv(text, limit), communicator.barrier()))
+    seen = _error_of(lambda: communicator.allgatherv(text, limit), communicator.barrier)
     if communicator.rank == 0:
         assert isinstance(seen, PeerError), seen
     else:
@@ -252,7 +258,7 @@ def check_unequal_allreduce(communicator: Communicator) -> None:
         return
     length = 1000 if communicator.rank == 0 else 10
     array = np.ones(length, np.float32)
-    seen = _error_of(lambda: (communicator.allreduce(array), communicator.barrier()))
+    seen = _error_of(lambda: communicator.allreduce(array), communicator.barrier)
     assert isinstance(seen, GradwireError), seen
 
 
@@ -264,9 +270,10 @@ def expect(kind: type[GradwireError], call: Callable[[], Any], text: str = "") -
     return error
 
 
-def _error_of(call: Callable[[], Any]) -> BaseException | None:
+def _error_of(*calls: Callable[[], Any]) -> GradwireError | None:
     try:
-        call()
+        for call in calls:
+            call()
     except GradwireError as error:
         return error
     return None
