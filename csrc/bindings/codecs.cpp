@@ -30,9 +30,8 @@ uint64_t encoded_size_of(uint64_t count, uint64_t length, int codec) {
 void encode_indices_at(Address indices, uint64_t count, std::uint32_t begin, uint64_t length,
                        int codec, Address out) {
     require(without_lock([&] {
-                return encode_indices(pointer<const std::uint32_t>(indices), count,
-                                      {begin, length}, static_cast<IndexCodec>(codec),
-                                      pointer<std::uint8_t>(out));
+                return encode_indices(pointer<const std::uint32_t>(indices), count, {begin, length},
+                                      static_cast<IndexCodec>(codec), pointer<std::uint8_t>(out));
             }),
             "encode_indices");
 }

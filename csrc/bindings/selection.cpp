@@ -31,8 +31,8 @@ void histogram_at(Address x, uint64_t n, unsigned shift, unsigned bits, std::uin
 float kth_magnitude_at(Address x, uint64_t n, uint64_t k, Address workspace, uint64_t bytes) {
     float result = 0.0F;
     require(without_lock([&] {
-                return kth_magnitude(pointer<const float>(x), n, k, pointer<void>(workspace),
-                                     bytes, &result);
+                return kth_magnitude(pointer<const float>(x), n, k, pointer<void>(workspace), bytes,
+                                     &result);
             }),
             "kth_magnitude");
     return result;

@@ -49,9 +49,8 @@ uint64_t merge_at(const std::vector<ChunkAddresses>& addresses, Address indices,
     std::vector<uint64_t> cursors(chunks.size());
     const Entries out{pointer<std::uint32_t>(indices), pointer<float>(values), capacity};
     uint64_t written = 0;
-    require(without_lock([&] {
-                return merge(chunks.data(), chunks.size(), cursors.data(), out, &written);
-            }),
+    require(without_lock(
+                [&] { return merge(chunks.data(), chunks.size(), cursors.data(), out, &written); }),
             "merge");
     return written;
 }

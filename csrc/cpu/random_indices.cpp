@@ -22,10 +22,9 @@ std::uint64_t join(std::uint32_t low, std::uint32_t high) noexcept {
 void mark(std::uint64_t n, std::uint64_t wanted, RandomKey random, std::uint64_t* bitmap) noexcept {
     std::uint64_t marked = 0;
     for (std::uint64_t block = 0; marked < wanted; ++block) {
-        const auto words = philox4x32(
-            {static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
-             random.step, 0},
-            {random.seed, random.key});
+        const auto words = philox4x32({static_cast<std::uint32_t>(block),
+                                       static_cast<std::uint32_t>(block >> 32), random.step, 0},
+                                      {random.seed, random.key});
         const std::uint64_t draws[] = {join(words[0], words[1]), join(words[2], words[3])};
         for (const std::uint64_t draw : draws) {
             if (marked == wanted) {

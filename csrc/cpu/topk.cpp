@@ -38,8 +38,8 @@ void take(const float* x, std::uint64_t n, const std::uint32_t* source, std::uin
     std::uint64_t count = 0;
     const auto step = [&](std::uint64_t i) {
         const std::int32_t bits = signed_magnitude(x[i]);
-        const auto tie = static_cast<std::uint64_t>(bits == limit) &
-                         static_cast<std::uint64_t>(ties > 0);
+        const auto tie =
+            static_cast<std::uint64_t>(bits == limit) & static_cast<std::uint64_t>(ties > 0);
         out.indices[count] = source != nullptr ? source[i] : static_cast<std::uint32_t>(i);
         out.values[count] = x[i];
         ties -= tie;
@@ -83,6 +83,33 @@ Selection finish_from_array(const float* x, std::uint64_t n, std::uint64_t k,
     return finish_from_candidates(space, count, k, out);
 }
 
+struct FirstPass {
+    std::uint64_t candidates;    // all of them, unless they overflowed
+    std::uint64_t counted_from;  // first element in the histogram; n if there is none
+};
+
+// Pass A: acc and the candidates. Once they overflow, the rest of the pass prepares the histogram
+// instead, so that a floor that is too low costs one more read of what came before.
+FirstPass first_pass(const float* gradient, const float* residual, std::uint64_t n,
+                     std::uint32_t least, float* acc, const Workspace& space) noexcept {
+    FirstPass pass{0, n};
+    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
+        const std::uint64_t size = std::min(kTile, n - begin);
+        compensate(gradient + begin, residual + begin, size, acc + begin);
+        if (pass.counted_from == n) {
+            pass.candidates =
+                compact(acc + begin, size, begin, least, space.candidates, pass.candidates);
+            if (pass.candidates <= space.candidates.capacity) {
+                continue;
+            }
+            pass.counted_from = begin;
+            reset_counts(space.counts);
+        }
+        count_first_digit(acc + begin, size, space.counts);
+    }
+    return pass;
+}
+
 Status check(std::uint64_t k, const Entries& out, std::uint64_t workspace_bytes) noexcept {
     if (out.capacity < k) {
         return Status::capacity_exceeded;
@@ -104,6 +131,7 @@ std::uint64_t topk_workspace(std::uint64_t k) noexcept {
 
 Status topk(const float* x, std::uint64_t n, std::uint64_t k, Entries out, void* workspace,
             std::uint64_t workspace_bytes, Selection* result) noexcept {
+    const std::uint64_t wanted = k;
     k = std::min(k, n);
     const Status status = check(k, out, workspace_bytes);
     if (status != Status::ok) {
@@ -111,12 +139,14 @@ Status topk(const float* x, std::uint64_t n, std::uint64_t k, Entries out, void*
     }
     *result = k == 0 ? Selection{0, 0, 0.0F}
                      : finish_from_array(x, n, k, carve(align(workspace), k), out, false);
+    result->threshold = result->found == wanted ? result->threshold : 0.0F;
     return Status::ok;
 }
 
 Status compensate_topk(const float* gradient, const float* residual, std::uint64_t n,
                        std::uint64_t k, float floor, float* acc, Entries out, void* workspace,
                        std::uint64_t workspace_bytes, Selection* result) noexcept {
+    const std::uint64_t wanted = k;
     k = std::min(k, n);
     const Status status = check(k, out, workspace_bytes);
     if (status != Status::ok) {
@@ -128,32 +158,16 @@ Status compensate_topk(const float* gradient, const float* residual, std::uint64
         return Status::ok;
     }
     const Workspace space = carve(align(workspace), k);
-    const std::uint32_t least = floor_magnitude(floor);
-    // Pass A: acc and the candidates. Once they overflow, the rest of the pass prepares the
-    // histogram instead, so that a floor of 0 costs little more than no floor.
-    std::uint64_t count = 0;
-    std::uint64_t counted_from = n;
-    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
-        const std::uint64_t size = std::min(kTile, n - begin);
-        compensate(gradient + begin, residual + begin, size, acc + begin);
-        if (counted_from == n) {
-            count = compact(acc + begin, size, begin, least, space.candidates, count);
-            if (count <= space.candidates.capacity) {
-                continue;
-            }
-            counted_from = begin;
-            reset_counts(space.counts);
-        }
-        count_first_digit(acc + begin, size, space.counts);
-    }
-    if (counted_from < n) {
-        count_first_digit(acc, counted_from, space.counts);
+    const FirstPass pass = first_pass(gradient, residual, n, floor_magnitude(floor), acc, space);
+    if (pass.counted_from < n) {
+        count_first_digit(acc, pass.counted_from, space.counts);
         *result = finish_from_array(acc, n, k, space, out, true);
-    } else if (count >= k) {
-        *result = finish_from_candidates(space, count, k, out);
+    } else if (pass.candidates >= k) {
+        *result = finish_from_candidates(space, pass.candidates, k, out);
     } else {
         *result = finish_from_array(acc, n, k, space, out, false);
     }
+    result->threshold = result->found == wanted ? result->threshold : 0.0F;
     return Status::ok;
 }
 

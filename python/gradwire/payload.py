@@ -104,11 +104,16 @@ class Payload:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not belong together."""
+        if self.indices.dtype != np.uint32 or self.values.dtype != np.float32:
+            raise ConfigError(
+                "Payload: indices must be uint32 and values float32, got "
+                f"{self.indices.dtype} and {self.values.dtype}"
+            )
         if len(self.indices) != len(self.values):
             raise ConfigError(
                 f"Payload: {len(self.indices)} indices do not go with {len(self.values)} values"
             )
-        if not len(self.indices) <= self.budget or not self.budget <= max(self.numel, 0):
+        if not len(self.indices) <= self.budget <= self.numel:
             raise ConfigError(
                 "Payload: expected entries <= budget <= numel, got "
                 f"{len(self.indices)}, {self.budget} and {self.numel}"
@@ -134,10 +139,10 @@ class Payload:
         return Payload(self.numel, self.indices, values, dense, self.budget)
 
     def with_tail(self, tail: Float32) -> Payload:
-        """Return this payload with ``tail`` appended to its dense values."""
+        """Return this payload with ``tail`` appended to its dense values, which become float32."""
         if not len(tail):
             return self
-        dense = tail if not len(self.dense) else np.concatenate([self.dense, tail])
+        dense = tail if not len(self.dense) else np.concatenate([from_format(self.dense), tail])
         return Payload(self.numel, self.indices, self.values, dense, self.budget)
 
     def split_tail(self, length: int) -> tuple[Payload, Float32]:

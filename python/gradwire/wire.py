@@ -171,14 +171,18 @@ def encode_payload(payload: Payload) -> Bytes:
     return encode(message, 0, payload.numel)
 
 
-def decode_payload(data: Bytes) -> Payload:
+def decode_payload(data: Bytes | bytes | bytearray | memoryview) -> Payload:
     """Return the payload in bytes that :func:`encode_payload` made, or that claim to be such.
+
+    Its arrays may be views of ``data``; its budget is the number of its entries.
 
     Raises:
         WireError: the bytes are not one whole, consistent payload.
     """
     if len(data) < HEADER_BYTES:
         raise WireError(f"payload: {len(data)} bytes are too few for a header of {HEADER_BYTES}")
+    if not isinstance(data, np.ndarray):
+        data = np.frombuffer(data, np.uint8)
     fields = _HEADER.unpack_from(data.data)
     dense_format, agreement, step, numel, count, dense_count = (fields[4], *fields[7:12])
     if dense_format not in list(ValueFormat):

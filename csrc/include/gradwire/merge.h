@@ -14,9 +14,10 @@ struct Chunk {
     std::uint64_t count;
 };
 
-// Union of the chunks, sorted. Values of one index are added in chunk order, starting with the first
-// chunk that has it (not with 0); sums that are zero stay. `cursors` is workspace: one per chunk.
-// capacity_exceeded: `out` is full and there is more. Deterministic: additions have one order.
+// Union of the chunks, sorted. Values of one index are added in chunk order, starting with the
+// first chunk that has it (not with 0); sums that are zero stay. `cursors` is workspace: one per
+// chunk. capacity_exceeded: `out` is full and there is more. Deterministic: additions have one
+// order.
 Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors, Entries out,
              std::uint64_t* written) noexcept;
 

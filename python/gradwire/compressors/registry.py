@@ -9,7 +9,7 @@ A package announces a compressor through the entry-point group ``gradwire.compre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from gradwire.compressors.base import Compressor
@@ -40,20 +40,34 @@ def _load_announced() -> None:
     global _announced_loaded
     if _announced_loaded:
         return
-    _announced_loaded = True
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+    _announced_loaded = True  # already, for a package may look up compressors while it is loaded
+    try:
+        for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+            register(_loaded(entry_point))
+    except BaseException:
+        _announced_loaded = False  # the next call raises again
+        raise
+
+
+def _loaded(entry_point: EntryPoint) -> type[Compressor]:
+    try:
         compressor = entry_point.load()
-        if not (isinstance(compressor, type) and issubclass(compressor, Compressor)):
-            raise ConfigError(
-                f"entry point {entry_point.name!r} in group {ENTRY_POINT_GROUP} must name a "
-                f"subclass of gradwire.Compressor, got {compressor!r}"
-            )
-        if compressor.id != entry_point.name:
-            raise ConfigError(
-                f"entry point {entry_point.name!r} names a compressor with id {compressor.id!r}; "
-                "they must be the same word"
-            )
-        register(compressor)
+    except Exception as error:
+        raise ConfigError(
+            f"entry point {entry_point.name!r} in group {ENTRY_POINT_GROUP} cannot be loaded from "
+            f"{entry_point.value!r}: {error}; repair or uninstall the package that announces it"
+        ) from error
+    if not (isinstance(compressor, type) and issubclass(compressor, Compressor)):
+        raise ConfigError(
+            f"entry point {entry_point.name!r} in group {ENTRY_POINT_GROUP} must name a "
+            f"subclass of gradwire.Compressor, got {compressor!r}"
+        )
+    if compressor.id != entry_point.name:
+        raise ConfigError(
+            f"entry point {entry_point.name!r} names a compressor with id {compressor.id!r}; "
+            "they must be the same word"
+        )
+    return compressor
 
 
 def compressor_ids() -> list[str]:

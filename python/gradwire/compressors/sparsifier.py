@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from gradwire.compressors.base import Compressor
 from gradwire.errors import ConfigError
@@ -25,12 +27,17 @@ class Sparsifier(Compressor):
     def __post_init__(self) -> None:
         """Check the ranges."""
         who = type(self).__name__
-        if not isinstance(self.density, (int, float)) or not 0.0 < self.density <= 1.0:
-            raise ConfigError(f"{who}: density must be in (0, 1], got {self.density!r}")
+        density: Any = self.density
+        is_number = isinstance(density, Real) and not isinstance(density, bool)
+        if not is_number or not 0.0 < density <= 1.0:
+            raise ConfigError(f"{who}: density must be in (0, 1], got {density!r}")
+        # Python's own numbers, so that equal configurations look equal on every rank.
+        object.__setattr__(self, "density", float(density))
         for name in ("warmup_steps", "ramp_steps"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
                 raise ConfigError(f"{who}: {name} must be an integer >= 0, got {value!r}")
+            object.__setattr__(self, name, int(value))
 
     def density_at(self, step: int) -> float:
         """Return the density of exchange number ``step``."""

@@ -13,6 +13,7 @@ from gradwire.seam.origin import Origin, find_origin
 from gradwire.seam.statistics import Statistics
 from gradwire.seam.summed import SummedSession
 from gradwire.seam.token import TokenSession
+from gradwire.seam.transport import restart_numbering
 
 Session = TokenSession | SummedSession
 STATE_FORMAT = 1
@@ -141,6 +142,7 @@ class HorovodCompression:
         self._sessions.clear()
         self._sessions_without_optimizer.clear()
         self._in_order, self._to_load = [], []
+        restart_numbering()
 
     def _session(self, origin: Origin) -> Session:
         if origin.optimizer is None:

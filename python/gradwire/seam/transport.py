@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from gradwire.communicators import Communicator, HorovodCommunicator, MpiCommunicator
 from gradwire.errors import ConfigError
 
 _log = logging.getLogger("gradwire")
-_instances = itertools.count(1)
+# Per set of ranks: a rank that is in fewer process sets opens fewer communicators than its peers.
+_instances: defaultdict[tuple[int, ...], Iterator[int]] = defaultdict(lambda: itertools.count(1))
 
 TRANSPORTS = ("auto", "mpi", "horovod")
+
+
+def restart_numbering() -> None:
+    """Number communicators from 1 again, as ranks do that have just joined an elastic job."""
+    _instances.clear()
 
 
 def open_communicator(process_set: Any, transport: str) -> Communicator:
     """Return a private communicator over the ranks of a process set; collective over them.
 
-    Ranks must open their communicators in the same order.
+    The ranks of a process set must open its communicators in the same order.
 
     Raises:
         ConfigError: ``transport="mpi"`` where MPI cannot be used, with the reason; on all ranks.
@@ -26,7 +34,7 @@ def open_communicator(process_set: Any, transport: str) -> Communicator:
     import horovod.torch as hvd
     import torch
 
-    instance = next(_instances)
+    instance = next(_instances[tuple(process_set.ranks)])
     name = f"gradwire.transport.{instance}"
     reason = _why_not_mpi() if transport != "horovod" else "transport='horovod' was asked for"
     world_rank = -1 if reason else _world_rank()

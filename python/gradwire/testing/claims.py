@@ -169,7 +169,7 @@ def _require_mean_at_most(
 
 
 def _sum(parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    total = parts[0].copy()
+    total: npt.NDArray[np.float32] = parts[0].copy()
     for part in parts[1:]:
         total += part
     return total

@@ -43,15 +43,18 @@ class GradientStream:
     def next(self) -> Float32:
         """Return the next step's gradient: (numel,) float32, new memory."""
         fresh = self._draw()
-        self._last = (self._memory * self._last + (1 - self._memory) * fresh).astype(np.float32)
-        return self._last.copy()
+        last: Float32 = (self._memory * self._last + (1 - self._memory) * fresh).astype(np.float32)
+        self._last = last
+        result: Float32 = last.copy()
+        return result
 
     def _draw(self) -> Float32:
         numel = len(self._scales)
         common = self._common.laplace(size=numel).astype(np.float32)
         own = self._own.laplace(size=numel).astype(np.float32)
-        mixed: Float32 = self._scales * (self._shared * common + (1 - self._shared) * own)
-        return mixed.astype(np.float32)
+        mixed = self._scales * (self._shared * common + (1 - self._shared) * own)
+        drawn: Float32 = mixed.astype(np.float32)
+        return drawn
 
 
 def layered_laplace(generator: np.random.Generator, numel: int) -> Float32:

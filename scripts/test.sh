@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Sets up what is missing and runs all tests; the first failure ends the run with its traceback.
+#
+# Usage: scripts/test.sh [--deep] [STAGE...]
+#   --deep   also the long tests: thousands of random exchanges, full matrices, more ranks
+#   STAGE    only these, in the order given: lint unit cpp mpi horovod quickstart
+#
+# Stages: lint (scripts/lint.sh), unit (one process), cpp (C++ tests, plain and with the address and undefined-behaviour
+# sanitizers), mpi (tests/parallel on 1 to 4 ranks), horovod (tests/integration: tests that start jobs, and tests that
+# are run under mpirun and under horovodrun --gloo), quickstart (a short run of README's first command).
+# The tests run against the package as pip installs it from this checkout. A run that hangs ends at a deadline.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+all_stages=(lint unit cpp mpi horovod quickstart)
+depth=(-m "not deep") deep=no stages=()
+test_seconds=300   # one test may take this long
+run_seconds=900    # one command may take this long
+horovod_ranks=(2 3)
+
+while (($#)); do
+  case $1 in
+    -h | --help) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" && exit ;;
+    --deep)
+      deep=yes depth=(-m "deep or not deep") horovod_ranks=(2 3 4)
+      test_seconds=3600 run_seconds=10800
+      ;;
+    *)
+      [[ " ${all_stages[*]} " == *" $1 "* ]] ||
+        fail "test.sh: unknown stage or option '$1'" "see scripts/test.sh --help"
+      stages+=("$1")
+      ;;
+  esac
+  shift
+done
+if ((${#stages[@]} == 0)); then stages=("${all_stages[@]}"); fi
+
+# ---- running one command --------------------------------------------------------------------------------------------
+
+passed=0 # tests, over all commands and ranks shown
+report=() # one line a command
+
+# run LABEL COMMAND...
+run() {
+  local label=$1 log began=$SECONDS status=0
+  log=$logs/$(tr -c 'A-Za-z0-9\n' '-' <<<"$label").log
+  shift
+  say "---- $label"
+  run_shown "$run_seconds" "$log" "$@" || status=$?
+  if ((status)); then
+    show_other_ranks
+    if ((status == 124 || status == 137)); then say "ended after its deadline of $run_seconds s: a hang?"; fi
+    say "FAILED: $label, status $status, after $(elapsed $((SECONDS - began))); logs are in $logs"
+    printf '%d passed, 1 failed\n' "$passed"
+    exit 1
+  fi
+  count_passed "$log"
+  report+=("$(printf '%-28s %6s' "$label" "$(elapsed $((SECONDS - began)))")")
+}
+
+# Adds what pytest and ctest say on their closing lines.
+count_passed() {
+  local number
+  number=$(sed -nE 's/.*[^0-9]([0-9]+) passed.* in [0-9.]+s.*/\1/p; s/^ *100% tests passed.* out of ([0-9]+)$/\1/p' <(
+    sed 's/^/ /' "$1") | tail -n 1)
+  passed=$((passed + ${number:-0}))
+}
+
+# Ranks above 0 write to files (scripts/quiet_rank.sh): nobody can read four outputs at once. What they said matters
+# when something failed.
+show_other_ranks() {
+  local file
+  for file in "$GRADWIRE_RANK_LOGS"/*.log; do
+    if [[ ! -s $file ]]; then continue; fi
+    say "the end of $(basename "$file" .log):"
+    tail -n 40 "$file" | sed 's/^/  | /'
+  done
+}
+
+# ---- stages ---------------------------------------------------------------------------------------------------------
+
+pytest_command() { # FOLDERS...: sets the array `pytest`
+  pytest=(python -m pytest -q -x --color=no --timeout="$test_seconds" --timeout-method=thread "${depth[@]}" "$@")
+}
+
+stage_lint() { run "lint" "$root/scripts/lint.sh"; }
+
+stage_unit() {
+  local folders=(tests/unit tests/conformance)
+  if [[ -d tests/parity ]]; then folders+=(tests/parity); fi
+  pytest_command "${folders[@]}"
+  run "unit and conformance" "${pytest[@]}"
+}
+
+build_cpp() { # LABEL ARGUMENTS of cmake...
+  local label=$1 log=$logs/cpp-build.log
+  shift
+  run_logged "$label" "$log" cmake "$@" && return
+  show_failure "$log"
+  fail "$label failed"
+}
+
+stage_cpp() {
+  local kind options
+  for kind in plain sanitized; do
+    options=(-DGRADWIRE_BUILD_TESTS=ON -DGRADWIRE_WERROR=ON)
+    if [[ $kind == sanitized ]]; then options+=(-DGRADWIRE_SANITIZE=ON); fi
+    build_cpp "configuring the C++ tests, $kind" -S . -B "build/cpp-$kind" -G Ninja "${options[@]}"
+    build_cpp "building the C++ tests, $kind" --build "build/cpp-$kind"
+    run "C++, $kind" ctest --test-dir "build/cpp-$kind" --output-on-failure --no-tests=error --timeout 300
+  done
+}
+
+# parallel LABEL COUNT PATHS... LAUNCHER...: pytest of COUNT paths as one job
+parallel() {
+  local label=$1 count=$2
+  shift 2
+  rm -f "$GRADWIRE_RANK_LOGS"/*.log
+  # Ranks would overwrite each other's pytest cache.
+  pytest_command -p no:cacheprovider "${@:1:count}"
+  shift "$count"
+  run "$label" "$@" "$root/scripts/quiet_rank.sh" "${pytest[@]}"
+}
+
+stage_mpi() {
+  local ranks
+  for ranks in 1 2 3 4; do
+    mpi_command "$ranks"
+    parallel "MPI, $ranks ranks" 1 tests/parallel "${launch[@]}"
+  done
+}
+
+# Files named test_horovod_* run on the ranks of a job; the others in that folder start jobs themselves.
+stage_horovod() {
+  local ranks ranked=(tests/integration/test_horovod_*.py)
+  pytest_command tests/integration --ignore-glob='*/test_horovod_*.py'
+  run "jobs, launched by tests" "${pytest[@]}"
+  for ranks in "${horovod_ranks[@]}"; do
+    mpi_command "$ranks"
+    parallel "Horovod over MPI, $ranks ranks" "${#ranked[@]}" "${ranked[@]}" "${launch[@]}"
+    parallel "Horovod over Gloo, $ranks ranks" "${#ranked[@]}" "${ranked[@]}" horovodrun --gloo -np "$ranks"
+  done
+}
+
+stage_quickstart() { run "quickstart, 20 steps" "$root/scripts/quickstart.sh" --steps 20; }
+
+# ---- all ------------------------------------------------------------------------------------------------------------
+
+end_running_on_exit
+cd "$root"
+prepare_all tools
+logs=$root/build/test-logs
+export GRADWIRE_RANK_LOGS=$logs/ranks
+mkdir -p "$GRADWIRE_RANK_LOGS"
+export OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1} # ranks outnumber cores
+say "tests on $(python -V), $(cores) cores, deep: $deep; ready after $(elapsed "$SECONDS")"
+for stage in "${stages[@]}"; do "stage_$stage"; done
+echo
+printf '  %s\n' "${report[@]}"
+printf '  %-28s %6s\n\n' "all, set-up included" "$(elapsed "$SECONDS")"
+printf '%d passed, 0 failed\n' "$passed"

@@ -1,0 +1,24 @@
+"""The simulated communicator passes the checks of every communicator, on any rank count.
+
+MPI and Horovod do in tests/parallel and tests/integration.
+"""
+
+import pytest
+
+from gradwire.communicators import Simulation
+from gradwire.testing.communicators import CHECKS, FAILURE_CHECKS
+
+RANK_COUNTS = (1, 2, 3, 4, 5, 8)
+
+
+@pytest.mark.parametrize("size", RANK_COUNTS)
+@pytest.mark.parametrize("name", CHECKS)
+def test_simulated(name: str, size: int) -> None:
+    Simulation(size, seed=size).run(CHECKS[name])
+
+
+@pytest.mark.parametrize("size", RANK_COUNTS)
+@pytest.mark.parametrize("name", FAILURE_CHECKS)
+def test_simulated_failures(name: str, size: int) -> None:
+    for seed in range(5):
+        Simulation(size, seed).run(FAILURE_CHECKS[name])

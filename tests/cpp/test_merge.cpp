@@ -1,0 +1,67 @@
+#include <cstdint>
+#include <vector>
+
+#include "check.h"
+#include "gradwire/merge.h"
+#include "gradwire/residual.h"
+#include "gradwire/scatter.h"
+
+using gradwire::Chunk;
+using gradwire::Status;
+
+TEST(merge_unites_and_adds_in_chunk_order) {
+    const std::vector<std::uint32_t> first = {1, 4096, 0xFFFFFFFFU};
+    const std::vector<std::uint32_t> second = {0, 4096};
+    const std::vector<float> ones = {1, 1, 1};
+    const std::vector<float> values = {2, -1};
+    const Chunk chunks[] = {{first.data(), ones.data(), 3}, {second.data(), values.data(), 2}};
+    std::vector<std::uint64_t> cursors(2);
+    std::vector<std::uint32_t> indices(4);
+    std::vector<float> sums(4);
+    std::uint64_t written = 0;
+    CHECK(gradwire::merge(chunks, 2, cursors.data(), {indices.data(), sums.data(), 4}, &written) ==
+          Status::ok);
+    CHECK(written == 4);
+    CHECK((indices == std::vector<std::uint32_t>{0, 1, 4096, 0xFFFFFFFFU}));
+    CHECK((sums == std::vector<float>{2, 1, 0, 1}));
+    CHECK(gradwire::merge(chunks, 2, cursors.data(), {indices.data(), sums.data(), 3}, &written) ==
+          Status::capacity_exceeded);
+}
+
+TEST(merge_refuses_unsorted_chunks) {
+    const std::vector<std::uint32_t> falling = {2, 1};
+    const std::vector<float> values = {1, 1};
+    const Chunk chunk{falling.data(), values.data(), 2};
+    std::uint64_t cursor = 0;
+    std::uint64_t written = 0;
+    CHECK(gradwire::merge(&chunk, 1, &cursor, {nullptr, nullptr, 0}, &written) ==
+          Status::not_increasing);
+}
+
+TEST(intersect_finds_common_elements) {
+    const std::vector<std::uint32_t> a = {1, 3, 5, 7};
+    const std::vector<std::uint32_t> b = {3, 4, 7};
+    std::vector<std::uint32_t> out(3);
+    std::uint64_t written = 0;
+    CHECK(gradwire::intersect(a.data(), 4, b.data(), 3, out.data(), &written) == Status::ok);
+    CHECK(written == 2 && out[0] == 3 && out[1] == 7);
+    CHECK(gradwire::intersect(a.data(), 4, b.data(), 0, nullptr, &written) == Status::ok);
+    CHECK(written == 0);
+}
+
+TEST(dense_updates_check_before_they_write) {
+    std::vector<float> x = {1, 1, 1};
+    const std::vector<std::uint32_t> good = {0, 2};
+    const std::vector<std::uint32_t> beyond = {0, 3};
+    const std::vector<float> values = {5, 6};
+    CHECK(gradwire::scatter(x.data(), 3, beyond.data(), values.data(), 2) ==
+          Status::index_out_of_range);
+    CHECK(gradwire::clear(x.data(), 3, beyond.data(), 2) == Status::index_out_of_range);
+    CHECK((x == std::vector<float>{1, 1, 1}));
+    CHECK(gradwire::scatter_add(x.data(), 3, good.data(), values.data(), 2) == Status::ok);
+    CHECK((x == std::vector<float>{6, 1, 7}));
+    CHECK(gradwire::scatter(x.data(), 3, good.data(), values.data(), 2) == Status::ok);
+    CHECK((x == std::vector<float>{5, 1, 6}));
+    CHECK(gradwire::clear(x.data(), 3, good.data(), 2) == Status::ok);
+    CHECK((x == std::vector<float>{0, 1, 0}));
+}

@@ -1,0 +1,72 @@
+"""A job in which rank 1 misbehaves; run by test_launched_communicators.py.
+
+Usage: failing_ranks.py TRANSPORT SCENARIO
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from gradwire.communicators import HorovodCommunicator, MpiCommunicator
+from gradwire.errors import DeadlineError
+
+PATIENT = 60.0  # seconds, for ranks that only start slowly
+DEADLINE = 1.0  # seconds, for the rank that never comes
+Ranks = MpiCommunicator | HorovodCommunicator
+FOREVER = 600.0  # seconds, longer than the test that starts this allows
+
+
+def connect(transport: str) -> Ranks:
+    """Return this rank's communicator."""
+    if transport == "mpi":
+        from mpi4py import MPI
+
+        return MpiCommunicator(MPI.COMM_WORLD, PATIENT)
+    import horovod.torch as hvd
+
+    hvd.init()
+    return HorovodCommunicator(deadline=PATIENT)
+
+
+def stuck(communicator: Ranks) -> None:
+    """Rank 1 never comes; the others say so and end the job."""
+    communicator.barrier()
+    communicator.deadline = DEADLINE
+    if communicator.rank == 1:
+        time.sleep(FOREVER)
+    try:
+        communicator.allgatherv(b"hello", 5)
+    except DeadlineError as error:
+        sys.stdout.write(f"rank {communicator.rank} caught {error}\n")
+        sys.stdout.flush()
+        os._exit(3)
+
+
+def stuck_uncaught(communicator: Ranks) -> None:
+    """Rank 1 never comes, and the others do not catch the error that says so."""
+    communicator.barrier()
+    communicator.deadline = DEADLINE
+    if communicator.rank == 1:
+        time.sleep(FOREVER)
+    communicator.allgatherv(b"hello", 5)
+
+
+def fails(communicator: Ranks) -> None:
+    """Rank 1 tells the others why it raises; nobody catches anything."""
+    communicator.barrier()
+    if communicator.rank == 1:
+        error = OSError("the disk is full")
+        communicator.fail(error)
+        raise error
+    communicator.allgatherv(b"hello", 5)
+
+
+SCENARIOS: dict[str, Callable[[Ranks], None]] = {
+    "stuck": stuck,
+    "stuck_uncaught": stuck_uncaught,
+    "fails": fails,
+}
+
+if __name__ == "__main__":
+    SCENARIOS[sys.argv[2]](connect(sys.argv[1]))

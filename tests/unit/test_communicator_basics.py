@@ -1,0 +1,98 @@
+"""What communicators share: optional transports, deadlines, waiting, refusals."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from gradwire.communicators import HorovodCommunicator, MpiCommunicator, Simulation
+from gradwire.communicators.base import as_bytes, resolve_deadline
+from gradwire.communicators.polling import LONGEST_SLEEP, Patience
+from gradwire.errors import ConfigError, MissingDependencyError
+
+
+def test_importing_loads_no_transport() -> None:
+    program = (
+        "import sys, gradwire.communicators;"
+        "print([m for m in ('mpi4py', 'horovod', 'torch', 'greenlet') if m in sys.modules])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("module", "use"),
+    [
+        ("mpi4py", lambda: MpiCommunicator(None)),  # type: ignore[arg-type]
+        ("mpi4py", lambda: MpiCommunicator.from_group([0])),
+        ("horovod.torch", HorovodCommunicator),
+        ("greenlet", lambda: Simulation(2).run(lambda communicator: None)),
+    ],
+)
+def test_missing_transport_names_its_remedy(
+    module: str, use: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        use()
+
+
+def test_deadline_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRADWIRE_DEADLINE", raising=False)
+    assert resolve_deadline(None) == 300.0
+    monkeypatch.setenv("GRADWIRE_DEADLINE", "12.5")
+    assert resolve_deadline(None) == 12.5
+    assert resolve_deadline(3.0) == 3.0
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", ""])
+def test_bad_deadline_variable(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADWIRE_DEADLINE", text)
+    with pytest.raises(ConfigError, match="GRADWIRE_DEADLINE: expected seconds"):
+        resolve_deadline(None)
+
+
+def test_patience_spins_then_sleeps_longer_then_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal clock
+        clock += seconds
+        sleeps.append(seconds)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    monkeypatch.setattr(time, "sleep", sleep)
+    patience = Patience(deadline=1.0, spin=0.5)
+    patience.pause()
+    assert sleeps == []
+    clock = 0.6
+    while not patience.exhausted:
+        patience.pause()
+    assert 1.0 < clock < 1.0 + 2 * LONGEST_SLEEP
+    assert sleeps == sorted(sleeps)
+    assert sleeps[0] < sleeps[-1] == LONGEST_SLEEP
+    patience.progress()
+    assert not patience.exhausted
+
+
+def test_as_bytes_is_a_view() -> None:
+    array = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    view = as_bytes(array, "test")
+    assert view.shape == (6,)
+    assert np.shares_memory(view, array)
+    assert as_bytes(memoryview(b"ab"), "test").tobytes() == b"ab"
+    assert as_bytes(memoryview(np.array([1], "<u2")), "test").tobytes() == b"\x01\x00"
+
+
+@pytest.mark.parametrize(
+    "bad", ["text", None, np.zeros(2, np.int8), np.zeros(4, np.uint8)[::2], memoryview(b"abc")[::2]]
+)
+def test_as_bytes_refuses(bad: object) -> None:
+    with pytest.raises(ConfigError, match="test: expected"):
+        as_bytes(bad, "test")  # type: ignore[arg-type]

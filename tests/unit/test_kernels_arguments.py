@@ -1,0 +1,100 @@
+"""What kernels accept as arrays, and how they refuse the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gradwire import __version__, _cpu, kernels
+from gradwire.errors import ConfigError, MissingDependencyError
+
+REFUSED = {
+    "a list": ([1.0, 2.0], "must be a NumPy array or a torch tensor, got list"),
+    "float64": (np.ones(3), "must have dtype float32, got float64"),
+    "two dimensions": (np.ones((2, 2), np.float32), "must have one dimension, got 2"),
+    "a stride": (np.ones(6, np.float32)[::2], "must be contiguous"),
+    "reversed": (np.ones(6, np.float32)[::-1], "must be contiguous"),
+    "misaligned": (np.zeros(13, np.uint8)[1:].view(np.float32), "must be contiguous and aligned"),
+    "foreign bytes": (np.ones(3, np.float32).astype(">f4"), "must have dtype float32, got >f4"),
+}
+
+
+@pytest.mark.parametrize(("array", "message"), REFUSED.values(), ids=REFUSED)
+def test_other_arrays_are_refused_by_name(array, message):
+    with pytest.raises(ConfigError, match=f"topk: x {message}"):
+        kernels.topk(array, 1)
+
+
+def test_wrong_index_types_are_refused():
+    x = np.ones(3, np.float32)
+    with pytest.raises(ConfigError, match="clear: indices must have dtype uint32, got int64"):
+        kernels.clear(x, np.array([1]))
+
+
+def test_read_only_outputs_are_refused():
+    x = np.ones(3, np.float32)
+    x.flags.writeable = False
+    with pytest.raises(ConfigError, match="clear: x must be writable"):
+        kernels.clear(x, np.array([1], np.uint32))
+    assert kernels.finite_check(x)
+
+
+def test_lengths_must_agree():
+    x = np.ones(3, np.float32)
+    with pytest.raises(ConfigError, match=r"residual must have as many elements as gradient \(3\)"):
+        kernels.compensate_topk(x, x[:2].copy(), 1, 0.0, np.empty(3, np.float32))
+    with pytest.raises(ConfigError, match=r"values must have as many elements as indices \(1\)"):
+        kernels.scatter(x, np.array([1], np.uint32), np.ones(2, np.float32))
+
+
+@pytest.mark.parametrize("k", [-1, 2**32, 1.5, None])
+def test_bad_counts_are_refused(k):
+    with pytest.raises(ConfigError, match="topk: k must be"):
+        kernels.topk(np.ones(3, np.float32), k)
+
+
+def test_numpy_integers_are_counts():
+    assert kernels.topk(np.ones(3, np.float32), np.int64(2)).found == 2
+
+
+def test_torch_tensors_are_used_in_place():
+    torch = pytest.importorskip("torch")
+    gradient, residual = torch.tensor([1.0, -5.0, 2.0]), torch.zeros(3)
+    acc = torch.empty(3)
+    result = kernels.compensate_topk(gradient, residual, 2, 0.0, acc)
+    assert acc.tolist() == [1.0, -5.0, 2.0]
+    assert (result.indices.dtype, result.values.dtype) == (torch.uint32, torch.float32)
+    assert result.indices.tolist() == [1, 2]
+    kernels.clear(acc, result.indices)
+    assert acc.tolist() == [1.0, 0.0, 0.0]
+    mixed = kernels.topk(gradient, 1, np.empty(1, np.uint32), np.empty(1, np.float32))
+    assert mixed.indices.tolist() == [1]
+
+
+def test_torch_tensors_are_checked_too():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ConfigError, match="dtype float32, got float16"):
+        kernels.finite_check(torch.ones(3, dtype=torch.float16))
+    with pytest.raises(ConfigError, match="contiguous"):
+        kernels.finite_check(torch.ones(6)[::2])
+    with pytest.raises(MissingDependencyError, match="CUDA kernels are not in this build"):
+        kernels.finite_check(torch.ones(3, device="meta"))
+
+
+def test_shared_memory_is_noticed_between_frameworks():
+    torch = pytest.importorskip("torch")
+    memory = np.zeros(8, np.float32)
+    with pytest.raises(ConfigError, match="must not overlap"):
+        kernels.compensate_topk(np.ones(8, np.float32), memory, 1, 0.0, torch.from_numpy(memory))
+
+
+def test_kernels_do_not_import_torch():
+    code = "import sys; import gradwire.kernels; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_native_module_is_of_this_version():
+    assert _cpu.__version__ == __version__

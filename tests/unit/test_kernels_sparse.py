@@ -1,0 +1,142 @@
+"""clear, scatter, scatter_add, merge and intersect."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kernel_inputs import WITHOUT_NAN, assert_same_bits, quick, subset, vector, vectors
+
+from gradwire import kernels
+from gradwire.errors import ConfigError
+from gradwire.kernels import reference
+
+BAD_INDICES = {
+    "repeated": [1, 3, 3],
+    "falling": [3, 2, 5],
+    "out of range": [1, 3, 10],
+}
+
+
+@quick
+@given(vectors(WITHOUT_NAN), st.floats(0, 1), st.integers(0, 1000))
+def test_dense_updates_equal_specification(x, density, seed):
+    indices = subset(x.size, int(density * x.size), seed)
+    values = vector(indices.size, "special", seed, 1)
+    for name in ("scatter", "scatter_add"):
+        result, expected = x.copy(), x.copy()
+        getattr(kernels, name)(result, indices, values)
+        getattr(reference, name)(expected, indices, values)
+        assert_same_bits(result, expected)
+    result, expected = x.copy(), x.copy()
+    kernels.clear(result, indices)
+    reference.clear(expected, indices)
+    assert_same_bits(result, expected)
+
+
+@pytest.mark.parametrize("indices", BAD_INDICES.values(), ids=BAD_INDICES.keys())
+def test_bad_indices_are_refused_before_anything_is_written(indices):
+    x, bad = np.ones(10, np.float32), np.array(indices, np.uint32)
+    values = np.full(3, 5, np.float32)
+    for operation in (
+        functools.partial(kernels.clear, x, bad),
+        functools.partial(kernels.scatter, x, bad, values),
+        functools.partial(kernels.scatter_add, x, bad, values),
+    ):
+        with pytest.raises(ConfigError, match="indices must"):
+            operation()
+    assert (x == 1).all()
+
+
+@quick
+@given(
+    st.integers(0, 5),
+    st.sampled_from([1, 64, 4096, 5000, 100_000]),
+    st.sampled_from(WITHOUT_NAN),
+    st.integers(0, 2**32 - 1),
+)
+def test_merge_equals_specification(count, span, flavour, seed):
+    rng = np.random.default_rng(seed)
+    indices = [subset(span, int(rng.integers(0, min(span, 3000) + 1)), seed + p)
+               for p in range(count)]  # fmt: skip
+    values = [vector(chunk.size, flavour, seed + p, 1) for p, chunk in enumerate(indices)]
+    result = kernels.merge(indices, values)
+    expected = reference.merge(indices, values)
+    assert_same_bits(result[0], expected[0])
+    assert_same_bits(result[1], expected[1])
+
+
+def test_merge_adds_in_chunk_order_from_the_first_present():
+    one = np.array([7], np.uint32)
+    large, small = np.float32([2.0**24]), np.float32([1.0])
+    in_order = kernels.merge([one] * 3, [large, small, small])[1]
+    assert in_order.tolist() == [2.0**24]  # each 1 is rounded away
+    other = kernels.merge([one] * 3, [small, small, large])[1]
+    assert other.tolist() == [2.0**24 + 2]
+    minus_zero = kernels.merge([one], [np.float32([-0.0])])[1]
+    assert np.signbit(minus_zero).all()
+
+
+def test_merge_keeps_exact_zeros_and_reaches_the_largest_index():
+    indices = np.array([0, 4095, 4096, 2**32 - 1], np.uint32)
+    values = np.array([1, 2, 3, 4], np.float32)
+    merged = kernels.merge([indices, indices], [values, -values])
+    assert_same_bits(merged[0], indices)
+    assert_same_bits(merged[1], np.zeros(4, np.float32))
+
+
+def test_merge_into_given_buffers_needs_room_for_the_union_only():
+    indices, values = np.arange(5, dtype=np.uint32), np.ones(5, np.float32)
+    out = np.empty(5, np.uint32), np.empty(5, np.float32)
+    merged = kernels.merge([indices, indices], [values, values], *out)
+    assert np.shares_memory(merged[0], out[0])
+    assert merged[1].tolist() == [2.0] * 5
+    with pytest.raises(ConfigError, match="merge: the output buffers must hold"):
+        kernels.merge([indices], [values], out[0][:4], out[1][:4])
+
+
+def test_merge_refuses_unsorted_and_unequal_chunks():
+    values = np.ones(2, np.float32)
+    with pytest.raises(ConfigError, match="strictly increasing"):
+        kernels.merge([np.array([2, 1], np.uint32)], [values])
+    with pytest.raises(ConfigError, match=r"value_chunks\[0\] must have as many"):
+        kernels.merge([np.array([1], np.uint32)], [values])
+    with pytest.raises(ConfigError, match="of one length, got 0 and 1"):
+        kernels.merge([], [values])
+
+
+def test_merge_of_nothing_is_empty():
+    indices, values = kernels.merge([], [])
+    assert (indices.dtype, values.dtype) == (np.uint32, np.float32)
+    assert indices.size == values.size == 0
+
+
+@quick
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 2**32 - 1))
+def test_intersect_equals_specification(a_count, b_count, seed):
+    a, b = subset(500, a_count, seed), subset(500, b_count, seed + 1)
+    assert_same_bits(kernels.intersect(a, b), reference.intersect(a, b))
+
+
+def test_intersect_refuses_unsorted_indices():
+    with pytest.raises(ConfigError, match="intersect: indices must be strictly increasing"):
+        kernels.intersect(np.array([1, 1], np.uint32), np.array([1], np.uint32))
+
+
+def test_sums_keep_denormals_when_the_thread_flushes_them():
+    torch = pytest.importorskip("torch")
+    tiny, one = np.float32([1e-45]), np.zeros(1, np.uint32)
+    out, acc = tiny.copy(), np.empty(1, np.float32)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this machine cannot flush denormals")
+    try:
+        kernels.scatter_add(out, one, tiny)
+        merged = kernels.merge([one, one], [tiny, tiny])[1]
+        kernels.compensate_topk(tiny, tiny, 1, 0.0, acc)
+    finally:
+        torch.set_flush_denormal(False)
+    for result in (out, merged, acc):
+        assert result.view(np.uint32).tolist() == [2]

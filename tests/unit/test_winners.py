@@ -1,0 +1,84 @@
+"""The exact global top-k of sums that are spread over owners."""
+
+import numpy as np
+import pytest
+from exchange_model import largest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_inputs import FLAVOURS, vector
+
+from gradwire.communicators import Communicator, Simulation
+from gradwire.schedules.winners import winners
+
+WITHOUT_NAN = [name for name in FLAVOURS if name not in ("special", "bits")]
+
+
+def chosen(sums: np.ndarray, cuts: list[int], k: int, seed: int = 0) -> np.ndarray:
+    """Return the positions that win when rank r owns sums[cuts[r]:cuts[r + 1]]."""
+
+    def rank(communicator: Communicator) -> np.ndarray:
+        own = sums[cuts[communicator.rank] : cuts[communicator.rank + 1]].copy()
+        won = winners(own, k, communicator)
+        assert won.dtype == np.bool_ and won.shape == own.shape
+        return won
+
+    parts = Simulation(len(cuts) - 1, seed).run(rank)
+    return np.flatnonzero(np.concatenate(parts))
+
+
+def random_cuts(generator: np.random.Generator, numel: int, size: int) -> list[int]:
+    return [0, *sorted(int(cut) for cut in generator.integers(0, numel + 1, size - 1)), numel]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(WITHOUT_NAN),
+    st.integers(0, 400),
+    st.integers(1, 6),
+    st.integers(1, 450),
+    st.integers(0, 2**32 - 1),
+)
+def test_equals_a_sort(flavour: str, numel: int, size: int, k: int, seed: int) -> None:
+    sums = vector(numel, flavour, seed)
+    cuts = random_cuts(np.random.default_rng(seed), numel, size)
+    assert np.array_equal(chosen(sums, cuts, k), largest(sums, k))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("k", [1, 2, 7, 39, 40, 41, 100])
+def test_ties_go_to_the_lowest_indices_across_owners(size: int, k: int) -> None:
+    generator = np.random.default_rng(size)
+    sums = np.where(generator.random(60) < 2 / 3, np.float32(2.5), np.float32(-2.5))
+    sums[::3] = 0
+    cuts = random_cuts(generator, len(sums), size)
+    positions = chosen(sums, cuts, k)
+    assert np.array_equal(positions, np.flatnonzero(sums)[:k])
+
+
+@pytest.mark.parametrize("last_bits", [1, 2**10, 2**20])
+def test_every_bit_counts(last_bits: int) -> None:
+    """Magnitudes that differ in the bits of the first, the second or the last histogram only."""
+    bits = np.uint32(0x3F800000) + np.arange(9, dtype=np.uint32) * np.uint32(last_bits)
+    sums = np.random.default_rng(0).permutation(bits.view(np.float32))
+    for k in range(1, 10):
+        assert np.array_equal(chosen(sums, [0, 2, 2, 7, 9], k), largest(sums, k))
+
+
+def test_more_winners_than_sums() -> None:
+    sums = np.array([0, 1, -0.0, -1e-45, 3e38], np.float32)
+    assert list(chosen(sums, [0, 1, 4, 5], 100)) == [1, 3, 4]
+    assert list(chosen(sums[:0], [0, 0, 0], 5)) == []
+    assert list(chosen(np.zeros(4, np.float32), [0, 2, 4], 2)) == []
+
+
+def test_infinity_wins() -> None:
+    """So a sum that overflowed reaches every rank."""
+    sums = np.array([1, 3e38, np.inf, 2, -np.inf, 3.4e38], np.float32)
+    assert list(chosen(sums, [0, 1, 3, 6], 2)) == [2, 4]
+    assert list(chosen(sums, [0, 1, 3, 6], 1)) == [2]
+
+
+def test_order_of_delivery_does_not_matter() -> None:
+    sums = vector(200, "ties", 5)
+    results = {tuple(chosen(sums, [0, 60, 90, 200], 31, seed)) for seed in range(10)}
+    assert len(results) == 1
