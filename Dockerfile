@@ -7,7 +7,7 @@
 # With CUDA torch, on a machine with the NVIDIA container toolkit:
 #
 #   docker build -t gradwire-cuda --build-arg BASE_IMAGE=nvidia/cuda:13.0.1-devel-ubuntu24.04 \
-#     --build-arg GRADWIRE_TORCH=torch==2.13.0 .
+#     --build-arg HOROVOD_GPU_OPERATIONS=NCCL .
 #
 # THIS IMAGE HAS NOT BEEN BUILT YET: there was no Docker engine where it was written. What was checked instead: the
 # script in its RUN line sets a fresh Debian 12 with the same packages up from nothing, and the tests pass there.
@@ -20,6 +20,8 @@ FROM ${BASE_IMAGE}
 # --build-arg GRADWIRE_TORCH_INDEX=ADDRESS
 ARG GRADWIRE_TORCH=torch==2.13.0
 ARG GRADWIRE_TORCH_INDEX=
+# NCCL or MPI: Horovod with operations on GPUs, for a CUDA base image
+ARG HOROVOD_GPU_OPERATIONS=
 # wheel: Open MPI from its wheel; system: the base image's MPI (add its packages below)
 ARG GRADWIRE_MPI=wheel
 
@@ -37,11 +39,12 @@ COPY --chown=gradwire . .
 # No GPU is visible while an image is built, so the choices are made by the arguments above. The wheel of Horovod is
 # installed by then and pip's downloads are not needed again.
 RUN GRADWIRE_TORCH="${GRADWIRE_TORCH}" GRADWIRE_TORCH_INDEX="${GRADWIRE_TORCH_INDEX}" GRADWIRE_MPI="${GRADWIRE_MPI}" \
-    scripts/quickstart.sh --no-train \
+    HOROVOD_GPU_OPERATIONS="${HOROVOD_GPU_OPERATIONS}" scripts/quickstart.sh --no-train \
     && rm -rf "${HOME:?}/.cache"
 
 # The scripts compare these with what was installed, so they stay set.
 ENV GRADWIRE_TORCH=${GRADWIRE_TORCH} GRADWIRE_TORCH_INDEX=${GRADWIRE_TORCH_INDEX} GRADWIRE_MPI=${GRADWIRE_MPI} \
+    HOROVOD_GPU_OPERATIONS=${HOROVOD_GPU_OPERATIONS} \
     VIRTUAL_ENV=/home/gradwire/gradwire/.venv PATH=/home/gradwire/gradwire/.venv/bin:${PATH} OMP_NUM_THREADS=1
 CMD ["bash"]
 

@@ -44,7 +44,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = common_flags("Character language model with Horovod and gradwire")
     parser.add_argument("--context", type=int, default=64, help="characters the model looks at")
     # Tuned on the dense run (--compressor none); every compressor takes them as they are.
-    parser.set_defaults(batch_size=8, steps=1000, lr=0.002, warmup_steps=50, ramp_steps=100)
+    parser.set_defaults(batch_size=8, steps=1000, lr=0.004, warmup_steps=50, ramp_steps=100)
     return parser.parse_args(argv)
 
 

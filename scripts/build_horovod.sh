@@ -11,7 +11,8 @@
 #
 # Variables: CXX (compiler, default c++), MAKEFLAGS (default -j with as many jobs as cores and memory allow),
 #   HOROVOD_GPU_OPERATIONS and every other HOROVOD_* variable (passed on; NCCL is the default where torch has CUDA and
-#   nvcc and NCCL's header are there, and otherwise Horovod moves tensors on the CPU).
+#   a GPU, nvcc in CUDA_HOME or /usr/local/cuda, and NCCL's header are there; empty: no GPU operations, which gradwire
+#   does not need).
 set -euo pipefail
 # shellcheck source=scripts/progress.sh
 source "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
@@ -57,17 +58,51 @@ sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())
 PY
 }
 
-# NCCL is the default only where the build can succeed: a CUDA torch, nvcc and NCCL's header.
+# Sets with_cuda. Horovod's use of CUDA is asked for with HOROVOD_GPU_OPERATIONS; without that variable, NCCL is chosen
+# where it can be built and used: a CUDA torch, a GPU, nvcc, and NCCL's header.
 choose_gpu_operations() {
-  [[ $torch_kind == cuda && -z ${HOROVOD_GPU_OPERATIONS+set} ]] || return 0
   local toolkit=${HOROVOD_CUDA_HOME:-${CUDA_HOME:-/usr/local/cuda}} folder
-  command -v nvcc >/dev/null || [[ -x $toolkit/bin/nvcc ]] || return 0
-  for folder in "${HOROVOD_NCCL_INCLUDE:-}" "${HOROVOD_NCCL_HOME:-}/include" "$toolkit/include" /usr/include; do
-    if [[ -f $folder/nccl.h ]]; then
-      export HOROVOD_GPU_OPERATIONS=NCCL
-      return 0
-    fi
-  done
+  with_cuda=no
+  if [[ $torch_kind == cpu ]]; then return; fi
+  if [[ -z ${HOROVOD_GPU_OPERATIONS+set} && -x $toolkit/bin/nvcc ]] && nvidia-smi --list-gpus >/dev/null 2>&1; then
+    for folder in "${HOROVOD_NCCL_INCLUDE:-}" "${HOROVOD_NCCL_HOME:-}/include" "$toolkit/include" /usr/include; do
+      if [[ -f $folder/nccl.h ]]; then export HOROVOD_GPU_OPERATIONS=NCCL; fi
+    done
+  fi
+  if [[ -z ${HOROVOD_GPU_OPERATIONS:-} ]]; then return; fi
+  with_cuda=yes
+  export HOROVOD_CUDA_HOME=$toolkit CUDA_HOME=$toolkit PATH=$toolkit/bin:$PATH
+}
+
+# A CUDA torch makes Horovod compile CUDA code as soon as torch sees any toolkit, complete or not. Where no GPU
+# operations are wanted, the build's Python is told that there is none.
+hide_cuda() {
+  mkdir "$scratch/hide_cuda"
+  cat >"$scratch/hide_cuda/sitecustomize.py" <<'PY'
+import importlib.abc
+import importlib.util
+import sys
+
+
+class HideCuda(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "torch.utils.cpp_extension":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            module.CUDA_HOME = None
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, HideCuda())
+PY
+  export PYTHONPATH=$scratch/hide_cuda${PYTHONPATH:+:$PYTHONPATH}
 }
 
 # Everything that makes one wheel differ from another, one fact a line. The environment's own path is not among them:
@@ -75,12 +110,13 @@ choose_gpu_operations() {
 describe_wheel() {
   local prefix
   prefix=$(python -c 'import sys; print(sys.prefix)')
-  printf '%s\n' "horovod $horovod_version recipe $recipe" "torch $torch_version $torch_kind" "python $python_tag" \
+  printf '%s\n' "horovod $horovod_version recipe $recipe, cuda $with_cuda" \
+    "torch $torch_version $torch_kind" "python $python_tag" \
     "machine $(uname -m) $(getconf GNU_LIBC_VERSION)" "compiler $("$compiler" --version | head -n 1)" \
     "mpi $(mpirun --version 2>&1 | head -n 1)"
   mpicxx -show | sed "s|$prefix|PREFIX|g"
   env | grep '^HOROVOD_' | grep -Ev '^HOROVOD_(CMAKE|LOG_LEVEL|DEADLINE)=' | sort || true
-  if [[ $torch_kind == cuda ]] && command -v nvcc >/dev/null; then nvcc --version | tail -n 1; fi
+  if [[ $with_cuda == yes ]]; then nvcc --version | tail -n 1; fi
 }
 
 # write_wrapper FILE PREFIX LINK RPATH...: a compiler that raises C++11/14/17 to the standard torch needs, includes
@@ -181,6 +217,7 @@ build() {
   mapfile -t rpaths < <(relative_library_folders)
   write_wrapper "$scratch/c++" "$prefix" "$scratch/environment" "${rpaths[@]}"
   if [[ $(command -v mpicxx) == "$scratch"/* ]]; then offer_mpi_compiler "$prefix"; fi
+  if [[ $with_cuda == no && $torch_kind == cuda ]]; then hide_cuda; fi
   # --no-cache-dir: pip's own cache of built wheels does not know for which torch a wheel was built.
   run_logged "building Horovod $horovod_version for torch $torch_version (C++$standard, takes minutes, once)" "$log" \
     env CXX="$scratch/c++" CMAKE_POLICY_VERSION_MINIMUM=3.5 MAKEFLAGS="${MAKEFLAGS:--j$(default_jobs)}" \

@@ -108,7 +108,7 @@ def earlier_runs(path: Path, settings: dict[str, Any]) -> list[Run]:
     found = None
     if hvd.rank() == 0 and path.exists():
         found = json.loads(path.read_text())
-    found = hvd.broadcast_object(found, root_rank=0)
+    found = hvd.broadcast_object(found, root_rank=0, name="earlier runs")
     if found is None:
         return []
     if found["settings"] != settings:

@@ -32,7 +32,8 @@ def as_float32(array: Any, name: str) -> Float32:
         raise ConfigError(f"{name} must be a NumPy array or a torch tensor, got {type(array)}")
     if array.dtype not in (np.float32, np.float16, np.float64):
         raise ConfigError(f"{name} must be float32, float16 or float64, got {array.dtype}")
-    flat: Float32 = np.ascontiguousarray(array, np.float32).reshape(-1)
+    with np.errstate(over="ignore"):  # Inf is found, and reported, where all values are checked
+        flat: Float32 = np.ascontiguousarray(array, np.float32).reshape(-1)
     return flat
 
 
@@ -46,6 +47,36 @@ def _torch_as_float32(tensor: Any, name: str) -> Float32:
     host = tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
     flat: Float32 = host.view(-1).numpy()
     return flat
+
+
+def require_writable(array: Any, name: str) -> None:
+    """Check that a result can be written into an array, whatever its layout.
+
+    Raises:
+        ConfigError: not a NumPy array or torch tensor of a floating-point type, or read-only.
+    """
+    if is_torch(array):
+        if not array.is_floating_point():
+            raise ConfigError(f"{name} must be a floating-point tensor, got {array.dtype}")
+        return
+    if not isinstance(array, np.ndarray):
+        raise ConfigError(f"{name} must be a NumPy array or a torch tensor, got {type(array)}")
+    if array.dtype not in (np.float32, np.float16, np.float64):
+        raise ConfigError(f"{name} must be float32, float16 or float64, got {array.dtype}")
+    if not array.flags.writeable:
+        raise ConfigError(f"{name} must be writable, got a read-only array")
+
+
+def overlaps(values: Float32, array: Any) -> bool:
+    """Tell whether an array of any layout may share host memory with ``values``."""
+    if not is_torch(array):
+        return np.may_share_memory(values, array)
+    if array.device.type != "cpu" or not array.numel():
+        return False
+    reach = sum((n - 1) * stride for n, stride in zip(array.shape, array.stride(), strict=True))
+    begin, end = array.data_ptr(), array.data_ptr() + (reach + 1) * array.element_size()
+    own: int = values.ctypes.data
+    return bool(begin < own + values.nbytes and own < end)
 
 
 def writable_float32(array: Any, name: str) -> Float32 | None:
@@ -75,7 +106,19 @@ def write_back(values: Float32, target: Any) -> None:
         with torch.no_grad():
             target.copy_(torch.from_numpy(values).view(target.shape))
     else:
-        np.copyto(target, values.reshape(target.shape), casting="same_kind")
+        with np.errstate(over="ignore"):  # beyond its range float16 has only Inf
+            np.copyto(target, values.reshape(target.shape), casting="same_kind")
+
+
+def fill_nan(target: Any) -> None:
+    """Make every element NaN, in an array or tensor of any layout, dtype and device."""
+    if is_torch(target):
+        import torch
+
+        with torch.no_grad():
+            target.fill_(float("nan"))
+    else:
+        target.fill(float("nan"))
 
 
 def empty_like(array: Any) -> Any:

@@ -7,10 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.arrays import as_float32, empty_like, writable_float32, write_back
+from gradwire.arrays import (
+    as_float32,
+    empty_like,
+    fill_nan,
+    overlaps,
+    require_writable,
+    writable_float32,
+    write_back,
+)
 from gradwire.communicators import Communicator, MpiCommunicator
 from gradwire.compressors import TopK
-from gradwire.errors import ConfigError
+from gradwire.errors import ConfigError, missing
 from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Float32
 from gradwire.residual import BorrowedResidual
@@ -63,19 +71,21 @@ def sparse_allreduce(
 
     Raises:
         ConfigError: an argument is wrong; nothing was sent.
-        AgreementError: shapes or densities differ between ranks; raised on all of them.
+        AgreementError: shapes, dtypes, densities or ``average`` differ between ranks; raised on
+            all of them.
         CommunicationError: a peer failed or did not answer; the residual is as it was.
     """
     communicator = _communicator(comm)
     values = as_float32(gradient, "gradient")
     session = _sessions.setdefault(communicator, _Session())
     target = empty_like(gradient) if out is None else out
+    require_writable(target, "out")
     if tuple(target.shape) != tuple(gradient.shape):
         raise ConfigError(
             f"out must be shaped like gradient, {tuple(gradient.shape)}, got {tuple(target.shape)}"
         )
     exchange = Exchange(TopK(density), session.schedule, communicator)
-    bucket = Bucket("sparse_allreduce", "", len(values))
+    bucket = Bucket("sparse_allreduce", _description(gradient, average), len(values))
     scale = 1.0 / communicator.size if average else 1.0
     feedback = None if residual is None else _feedback(residual, gradient, values, target)
     floor_key = (len(values), float(density))
@@ -84,7 +94,7 @@ def sparse_allreduce(
     step, session.calls = session.calls, session.calls + 1
     reduced = exchange.reduce(bucket, values, step, feedback)
     if not reduced.finite:
-        target[...] = float("nan")
+        fill_nan(target)
         return target
     if feedback:
         result = reduced.commit(feedback, scale)
@@ -100,10 +110,27 @@ def sparse_allreduce(
 def _communicator(comm: Any) -> Communicator:
     if isinstance(comm, Communicator):
         return comm
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise missing("mpi4py", "sparse_allreduce", f"pip install mpi4py ({error})") from error
+    if comm is None:
+        comm = MPI.COMM_WORLD
+    if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
+        raise ConfigError(
+            f"comm must be an intracommunicator of mpi4py or a gradwire communicator, got {comm!r}"
+        )
     return MpiCommunicator.cached(comm)
 
 
+def _description(gradient: Any, average: bool) -> str:
+    """Return what ranks must share for the same result, besides configuration and size."""
+    dtype = str(gradient.dtype).removeprefix("torch.")
+    return f"{'mean' if average else 'sum'} of {dtype}{list(gradient.shape)}"
+
+
 def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> BorrowedResidual:
+    require_writable(residual, "residual")
     if tuple(residual.shape) != tuple(gradient.shape):
         raise ConfigError(
             f"residual must be shaped like gradient, {tuple(gradient.shape)}, "
@@ -112,8 +139,10 @@ def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> Bor
     kept = writable_float32(residual, "residual")
     if kept is None:
         raise ConfigError("residual must be float32, contiguous and in host memory")
-    if np.may_share_memory(kept, values):
+    if overlaps(kept, gradient):
         raise ConfigError("residual and gradient must not share memory")
+    if overlaps(kept, target):
+        raise ConfigError("residual and out must not share memory")
     acc = writable_float32(target, "out")
     if acc is None or np.may_share_memory(acc, values):  # a failure must leave the gradient alone
         acc = np.empty_like(values)

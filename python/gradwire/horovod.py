@@ -21,10 +21,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradwire.buckets import DEFAULT_BUCKET_BYTES, DEFAULT_MIN_NUMEL
+from gradwire.buckets import DEFAULT_BUCKET_BYTES, DEFAULT_MIN_NUMEL, plan_buckets
 from gradwire.compressors import BF16, FP16, Compressor, NoCompression, RandomK, TopK
 from gradwire.errors import ConfigError
-from gradwire.schedules import Allgather, Dense, OkTopk, Schedule
+from gradwire.schedules import (
+    SCHEDULES,
+    Allgather,
+    Dense,
+    OkTopk,
+    Schedule,
+    get_schedule,
+)
 from gradwire.seam.compression import HorovodCompression, Session
 from gradwire.seam.statistics import Statistics
 from gradwire.seam.summed import CastSession, SparsifierSession
@@ -55,9 +62,11 @@ def _exchanged(
             f"Compression.{name}: transport must be one of {', '.join(TRANSPORTS)}, "
             f"got {transport!r}"
         )
+    _check_common(name, seed, min_numel, bucket_bytes)
     config = {
         **compressor.config(),
         "id": name,
+        "schedule": schedule.id,
         "bucket_bytes": bucket_bytes,
         "min_numel": min_numel,
         "transport": transport,
@@ -69,6 +78,16 @@ def _exchanged(
         return TokenSession(settings, statistics, process_set, has_optimizer)
 
     return HorovodCompression(config, new_session)
+
+
+def _check_common(
+    name: str, seed: int, min_numel: int, bucket_bytes: int = DEFAULT_BUCKET_BYTES
+) -> None:
+    plan_buckets({}, bucket_bytes, min_numel)
+    if not isinstance(seed, int) or not 0 <= seed < 1 << 32:
+        raise ConfigError(
+            f"Compression.{name}: seed must be an integer in [0, 2**32), got {seed!r}"
+        )
 
 
 class Compression:
@@ -125,6 +144,32 @@ class Compression:
         return _exchanged("oktopk", compressor, OkTopk, transport, seed, bucket_bytes, min_numel)
 
     @staticmethod
+    def custom(
+        compressor: Compressor,
+        schedule: str = "oktopk",
+        *,
+        min_numel: int = DEFAULT_MIN_NUMEL,
+        bucket_bytes: int = DEFAULT_BUCKET_BYTES,
+        transport: str = "auto",
+        seed: int = 0,
+    ) -> HorovodCompression:
+        """Any compressor, one of another package too, over the schedule of that name.
+
+        Raises:
+            ConfigError: the schedule cannot serve the compressor; the message names one that can.
+        """
+        get_schedule(schedule).check(compressor)
+        return _exchanged(
+            compressor.id,
+            compressor,
+            SCHEDULES[schedule],
+            transport,
+            seed,
+            bucket_bytes,
+            min_numel,
+        )
+
+    @staticmethod
     def randomk(
         density: float = 0.01,
         warmup_steps: int = 0,
@@ -136,6 +181,7 @@ class Compression:
     ) -> HorovodCompression:
         """Random-k with a shared seed, its values summed by Horovod."""
         compressor = RandomK(density, warmup_steps, ramp_steps, unbiased)
+        _check_common("randomk", seed, min_numel)
         config = {**compressor.config(), "min_numel": min_numel, "seed": seed}
 
         def new_session(statistics: Statistics, process_set: Any, has_optimizer: bool) -> Session:

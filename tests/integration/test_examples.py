@@ -23,6 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not is_installed(mpirun(1)), reason="mpirun is not installed"),
 ]
 ROOT = Path(__file__).parents[2]
+SHARED_CORES = {"OMP_NUM_THREADS": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
 TIMEOUT = 240.0  # seconds, for a machine with little time to spare
 SHORT_WARMUP = ["--warmup-steps", "5", "--ramp-steps", "5"]
 PARAMETERS = {"pytorch_digits.py": 994_570, "pytorch_char_lm.py": 636_160}
@@ -31,7 +32,7 @@ PARAMETERS = {"pytorch_digits.py": 994_570, "pytorch_char_lm.py": 636_160}
 def launch(script: Path, arguments: list[str], ranks: int = 2) -> CompletedProcess[str]:
     program = [sys.executable, str(script), *arguments]
     launcher = mpirun(ranks) if ranks > 1 else []
-    return run([*launcher, *program], TIMEOUT, {"OMP_NUM_THREADS": "1"})
+    return run([*launcher, *program], TIMEOUT, SHARED_CORES)
 
 
 def summary_of(
@@ -79,7 +80,8 @@ def test_same_seed_gives_the_same_run(tmp_path: Path) -> None:
 def test_study_compares_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "study.json"
     script = ROOT / "scripts" / "study_convergence.py"
-    arguments = ["digits", "--folds", "2", "--steps", "12", "--json", str(path), *SHORT_WARMUP]
+    warmup = ["--warmup-steps", "1", "--ramp-steps", "1"]
+    arguments = ["digits", "--folds", "2", "--steps", "3", "--json", str(path), *warmup]
 
     assert launch(script, [*arguments, "--seeds", "1"]).returncode == 0
     first = json.loads(path.read_text())

@@ -59,14 +59,19 @@ def test_tile_loads_count_every_index_once(numel: int, count: int, seed: int) ->
     loads, edges = tile_loads(indices, numel), tile_edges(numel)
     assert loads.dtype == np.uint32 and len(loads) == len(edges) - 1
     expected, _ = np.histogram(indices.astype(np.float64), edges)
-    assert np.array_equal(loads, expected) or loads.sum() == len(indices)
+    assert np.array_equal(loads, expected)
     for tile in np.flatnonzero(loads)[:20]:
         inside = (indices >= edges[tile]) & (indices < edges[tile + 1])
         assert loads[tile] == np.count_nonzero(inside)
 
 
 @quick
-@given(numels, parts, st.integers(0, 2**32 - 1), st.sampled_from([1, 7, 1000, 2**20]))
+@given(
+    st.integers(1, 5000) | st.integers(1, 2**32 - 1),
+    parts,
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 7, 1000, 2**20]),
+)
 def test_balanced_regions_have_equal_loads(numel: int, count: int, seed: int, largest: int) -> None:
     """A region's load, taken as even within a tile, misses the mean by what one element bears."""
     loads = loads_of(numel, seed, largest)
@@ -99,7 +104,7 @@ def test_slices_part_the_indices(numel: int, count: int, entries: int, seed: int
 
 
 def test_real_selections_are_balanced() -> None:
-    """As many entries per owner as there can be, for one clump among 2^32 - 1 elements."""
+    """As many entries per owner as there should be, to a quarter; a clump is cut all the same."""
     clump = np.arange(2**31 + 5, 2**31 + 5 + 80_000, dtype=np.uint32)
     loads = tile_loads(clump, 2**32 - 1)
     regions = balanced_regions(loads, 2**32 - 1, 8)

@@ -92,10 +92,11 @@ class HorovodCompression:
         from horovod.torch import rank, size
 
         sessions = [session for ref in self._in_order if (session := ref()) is not None]
-        states = [session.state() for session in sessions] or self._to_load
-        for state in states:
-            for name, values in state.get("residuals", {}).items():
-                state["residuals"][name] = torch.from_numpy(np.asarray(values))
+        states = []
+        for state in [*(session.state() for session in sessions), *self._to_load]:
+            residuals = state.get("residuals", {}).items()
+            tensors = {name: torch.from_numpy(values.copy()) for name, values in residuals}
+            states.append({**state, "residuals": tensors})
         return {
             "format": STATE_FORMAT,
             "config": dict(self.config),

@@ -44,6 +44,7 @@ class SummedSession(abc.ABC):
     def submit(self, tensor: Any, origin: Origin) -> tuple[Any, SummedTicket]:
         """Return what Horovod is to sum, contiguous, and the ticket for ``decompress``."""
         if self._between_steps:
+            self._finish_step()
             self.statistics.begin_step()
             self._between_steps = False
         wire, ticket = self._compress(tensor, origin)
@@ -68,6 +69,9 @@ class SummedSession(abc.ABC):
 
     def close(self) -> None:  # noqa: B027
         """Nothing to free: Horovod moves the data."""
+
+    def _finish_step(self) -> None:  # noqa: B027
+        """Settle what the last step left open; called before the next one begins."""
 
     @abc.abstractmethod
     def _compress(self, tensor: Any, origin: Origin) -> tuple[Any, SummedTicket]: ...
@@ -102,14 +106,22 @@ class _TensorState:
 
 @dataclass
 class SparsifierSession(SummedSession):
-    """Shared-seed sparsified values, with one residual per parameter."""
+    """Shared-seed sparsified values, with one residual per parameter.
+
+    Horovod returns the tensors of a step one by one, and the last one may be the one that is not
+    finite. So the new residuals wait beside the old ones until the step is over, and replace them
+    only if all of its tensors were finite.
+    """
 
     seed: int = 0
     min_numel: int = 0
     _states: dict[str, _TensorState] = field(default_factory=dict, init=False)
+    _settled: list[_TensorState] = field(default_factory=list, init=False)
+    _finite: bool = field(default=True, init=False)
 
     def state(self) -> dict[str, Any]:
         """Return step numbers and residuals by name."""
+        self._finish_step()
         return {
             "steps": {name: state.step for name, state in self._states.items()},
             "residuals": {
@@ -119,7 +131,7 @@ class SparsifierSession(SummedSession):
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
-        self._states = {}
+        self._states, self._settled, self._finite = {}, [], True
         for name, values in state["residuals"].items():
             residual = OwnedResidual(len(values))
             residual.values[:] = values
@@ -145,24 +157,33 @@ class SparsifierSession(SummedSession):
         return torch.from_numpy(payload.dense), SummedTicket(self, tensor, origin, context, payload)
 
     def _decompress(self, summed: Any, ticket: SummedTicket) -> Any:
-        """A non-finite sum makes the whole tensor NaN and leaves the residual alone."""
+        """A non-finite sum makes its whole tensor NaN and leaves all residuals alone."""
         import torch
 
+        reduced = Payload(dense=summed.to("cpu", torch.float32).reshape(-1).numpy())
+        finite = reduced.finite()
+        self.statistics.nonfinite_steps += self._finite and not finite
+        self._finite = self._finite and finite
         if ticket.payload is None or ticket.context is None:
             return summed.to(ticket.tensor.dtype)
         target = ticket.tensor.detach()
-        reduced = Payload(dense=summed.to("cpu", torch.float32).numpy())
-        if not reduced.finite():
-            self.statistics.nonfinite_steps += 1
+        if not finite:
             target.fill_(float(np.nan))
             return ticket.tensor
         state = self._state(ticket.origin, ticket.tensor.numel())
         self.compressor.settle(state.residual.acc, ticket.payload, None, ticket.context)
-        out: Float32 = state.residual.commit()
-        state.step += 1
+        self._settled.append(state)
+        out: Float32 = np.empty(ticket.tensor.numel(), np.float32)
         self.compressor.decompress(reduced, out, ticket.context)
         write_back(out, target)
         return ticket.tensor
+
+    def _finish_step(self) -> None:
+        if self._finite:
+            for state in self._settled:
+                state.residual.commit()
+                state.step += 1
+        self._settled, self._finite = [], True
 
     def _state(self, origin: Origin, numel: int) -> _TensorState:
         if origin.optimizer is None:
@@ -171,7 +192,9 @@ class SparsifierSession(SummedSession):
                 "hvd.DistributedOptimizer(named_parameters=...) only; use Compression.oktopk for "
                 "hvd.allreduce(tensor, compression=...)"
             )
-        state = self._states.setdefault(origin.name, _TensorState(OwnedResidual(numel)))
+        if origin.name not in self._states:
+            self._states[origin.name] = _TensorState(OwnedResidual(numel))
+        state = self._states[origin.name]
         if len(state.residual.values) != numel:
             raise ConfigError(
                 f"the residual of {origin.name!r} has {len(state.residual.values)} elements, its "

@@ -37,15 +37,16 @@ def open_communicator(process_set: Any, transport: str) -> Communicator:
     instance = next(_instances[tuple(process_set.ranks)])
     name = f"gradwire.transport.{instance}"
     reason = _why_not_mpi() if transport != "horovod" else "transport='horovod' was asked for"
-    world_rank = -1 if reason else _world_rank()
-    ranks = hvd.allgather(torch.tensor([world_rank]), name=name, process_set=process_set)
-    world_ranks = [int(rank) for rank in ranks]
+    mine = torch.tensor([[-1 if reason else _world_rank(), transport == "mpi"]])
+    everyone = hvd.allgather(mine, name=name, process_set=process_set).tolist()
+    world_ranks = [world_rank for world_rank, _ in everyone]
     if -1 not in world_ranks and len(set(world_ranks)) == len(world_ranks):
         _log.info("gradwire exchanges over MPI")
         return MpiCommunicator.from_group(world_ranks, tag=instance)
-    if transport == "mpi":
+    if any(demanded for _, demanded in everyone):
+        without = [rank for rank, world_rank in enumerate(world_ranks) if world_rank == -1]
         raise ConfigError(
-            f"transport='mpi' cannot be used: {reason or 'MPI is not usable on another rank'}"
+            f"transport='mpi' cannot be used: {reason or f'not used on ranks {without}'}"
         )
     _log.info("gradwire exchanges over Horovod: %s", reason or "MPI is not usable on every rank")
     return HorovodCommunicator(process_set, instance=str(instance))
