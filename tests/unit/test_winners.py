@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from exchange_model import largest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_inputs import FLAVOURS, vector
 
@@ -11,6 +11,12 @@ from gradwire.communicators import Communicator, Simulation
 from gradwire.schedules.winners import winners
 
 WITHOUT_NAN = [name for name in FLAVOURS if name not in ("special", "bits")]
+
+
+@pytest.fixture(params=[0, 3, 1024], autouse=True)
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates are listed at once, later, or never (all histograms and the share of ties)."""
+    monkeypatch.setattr("gradwire.schedules.winners._FEW", request.param)
 
 
 def chosen(sums: np.ndarray, cuts: list[int], k: int, seed: int = 0) -> np.ndarray:
@@ -30,7 +36,12 @@ def random_cuts(generator: np.random.Generator, numel: int, size: int) -> list[i
     return [0, *sorted(int(cut) for cut in generator.integers(0, numel + 1, size - 1)), numel]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(
+    max_examples=100,
+    deadline=None,
+    # The fixture sets the same value for all examples of a run.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     st.sampled_from(WITHOUT_NAN),
     st.integers(0, 400),

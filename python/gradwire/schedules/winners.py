@@ -1,9 +1,10 @@
 """The exact global top-k of sums that are spread over their owners.
 
-Magnitudes are compared as the 31 bits below the sign. Three summed histograms narrow the k-th
-largest down to its bits (11, then 10, then 10 of them: 16 KB in all); ties at the k-th are given to
-the lowest indices, which, as regions are in index order, are those of the lowest ranks. The owners
-decide once and for all; no other rank repeats the decision.
+Magnitudes are compared as the 31 bits below the sign. Summed histograms of 11, 10 and 10 of these
+bits narrow down where the k-th largest lies, the first one only over the bins that are in use; as
+soon as few sums remain in question, their owners list them and everybody sees which one it is. Ties
+at the k-th go to the lowest indices, which, as regions are in index order, are those of the lowest
+ranks. The owners decide once and for all; no other rank repeats the decision.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import numpy.typing as npt
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
+from gradwire.errors import WireError
 from gradwire.payload import Float32
 
 Chosen = npt.NDArray[np.bool_]
+Magnitudes = npt.NDArray[np.uint32]
 
 _ROUNDS = ((20, 11), (10, 10), (0, 10))  # (shift, bits) of each histogram
 _MAGNITUDE_MASK = np.uint32(0x7FFFFFFF)
+# Listing so many magnitudes costs as much as one more histogram of 1,024 counts.
+_FEW = 1024
 
 
 def winners(values: Float32, k: int, communicator: Communicator) -> Chosen:
@@ -28,25 +33,66 @@ def winners(values: Float32, k: int, communicator: Communicator) -> Chosen:
     ones if there are fewer. Zeros never win.
     """
     magnitudes = values.view(np.uint32) & _MAGNITUDE_MASK
-    prefix, still_free = 0, k
+    still_free = k
+    least, beyond = 1, 1 << 31  # the k-th largest magnitude is in [least, beyond)
+    prefix = 0
     for shift, bits in _ROUNDS:
-        # Counts fit 32 bits: there are fewer than 2^32 elements in a bucket.
-        counts = kernels.histogram(values, shift, bits, prefix).astype(np.uint32)
-        summed = communicator.allreduce(counts, "sum").astype(np.int64)
+        counts = kernels.histogram(values, shift, bits, prefix)
+        summed = _sum_used(counts, communicator) if shift == 20 else _sum(counts, communicator)
         at_least = np.cumsum(summed[::-1])[::-1]
         if at_least[0] <= still_free:  # everything from here on wins
-            least = np.uint32(max(1, prefix << (shift + bits)))
-            everything: Chosen = magnitudes >= least
+            everything: Chosen = magnitudes >= np.uint32(least)
             return everything
         bin_of_kth = int(np.flatnonzero(at_least >= still_free)[-1])
         still_free -= int(at_least[bin_of_kth] - summed[bin_of_kth])
         prefix = prefix << bits | bin_of_kth
-    chosen: Chosen = magnitudes > np.uint32(prefix)
-    ties = np.flatnonzero(magnitudes == np.uint32(prefix))
-    if summed[bin_of_kth] > still_free:
-        ties = ties[: _share_of_ties(len(ties), still_free, communicator)]
-    chosen[ties] = True
+        least, beyond = max(1, prefix << shift), (prefix + 1) << shift
+        if summed[bin_of_kth] <= _FEW:
+            break
+    chosen: Chosen = magnitudes >= np.uint32(beyond)
+    in_question = np.flatnonzero((magnitudes >= np.uint32(least)) & ~chosen)
+    if summed[bin_of_kth] > _FEW:  # narrowed down to one magnitude, which many sums have
+        kept = _share_of_ties(len(in_question), still_free, communicator)
+        chosen[in_question[:kept]] = True
+    else:
+        candidates = magnitudes[in_question]
+        chosen[in_question[_largest(candidates, still_free, communicator)]] = True
     return chosen
+
+
+def _sum(counts: npt.NDArray[np.uint64], communicator: Communicator) -> npt.NDArray[np.int64]:
+    """Return the counts summed over ranks; they fit 32 bits, as elements of a bucket do."""
+    return communicator.allreduce(counts.astype(np.uint32), "sum").astype(np.int64)
+
+
+def _sum_used(counts: npt.NDArray[np.uint64], communicator: Communicator) -> npt.NDArray[np.int64]:
+    """Return the same, sending only the bins between the first and the last that any rank uses."""
+    used = np.flatnonzero(counts)
+    mine = [-used[0], used[-1] + 1] if len(used) else [-len(counts), 0]
+    begin, end = communicator.allreduce(np.array(mine, np.int64), "max") * (-1, 1)
+    summed = np.zeros(len(counts), np.int64)
+    if begin < end:
+        summed[begin:end] = _sum(counts[begin:end], communicator)
+    return summed
+
+
+def _largest(
+    candidates: Magnitudes, free: int, communicator: Communicator
+) -> npt.NDArray[np.int64]:
+    """Return which of this owner's few candidates are among the ``free`` largest of all owners'."""
+    data = candidates.astype("<u4").view(np.uint8)
+    received = communicator.allgatherv(data, 4 * _FEW)
+    for rank, each in enumerate(received):
+        if len(each) % 4:
+            raise WireError(
+                f"candidates from rank {rank}: expected 4 bytes each, got {len(each)} bytes"
+            )
+    everybody = np.concatenate([each.view("<u4") for each in received])
+    # Stable, so equal magnitudes stay in rank order and, within a rank, in index order.
+    first = np.argsort(-everybody.astype(np.int64), kind="stable")[:free]
+    before = sum(len(each) // 4 for each in received[: communicator.rank])
+    mine: npt.NDArray[np.int64] = np.sort(first[first >= before] - before)
+    return mine[mine < len(candidates)]
 
 
 def _share_of_ties(own: int, free: int, communicator: Communicator) -> int:
