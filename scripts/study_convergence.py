@@ -80,7 +80,8 @@ def example_arguments(
     own = ["--seed", str(seed), "--compressor", compressor, "--log-interval", "0"]
     if fold is not None:
         own += ["--fold", str(fold), "--folds", str(folds)]
-    return example.parse_arguments([*flags, *own])
+    arguments: argparse.Namespace = example.parse_arguments([*flags, *own])
+    return arguments
 
 
 def settings_of(args: argparse.Namespace, example_args: argparse.Namespace) -> dict[str, Any]:
@@ -116,7 +117,8 @@ def earlier_runs(path: Path, settings: dict[str, Any]) -> list[Run]:
             f"{path} holds a study with other settings: expected {settings}, "
             f"found {found['settings']}; choose another file"
         )
-    return found["runs"]
+    runs: list[Run] = found["runs"]
+    return runs
 
 
 def interval(values: list[float], method: str) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def interval(values: list[float], method: str) -> dict[str, Any]:
 def pooled_accuracy(runs: list[Run]) -> float:
     """Share of correct answers over the held-out parts of these runs together."""
     correct = sum(run["accuracy"] * run["held_out"] for run in runs)
-    return correct / sum(run["held_out"] for run in runs)
+    return float(correct / sum(run["held_out"] for run in runs))
 
 
 def of_compressor(runs: list[Run], compressor: str, seed: int | None = None) -> list[Run]:
@@ -233,10 +235,9 @@ def main() -> None:
     if hvd.rank() == 0:
         compare = compare_digits if args.task == "digits" else compare_char_lm
         planned = [r for r in runs if (r["seed"], r["fold"], r["compressor"]) in runs_planned]
-        study["result"] = {
-            **compare(planned, args.method),
-            **compare_wire(planned, args.method),
-        }
+        result: dict[str, Any] = compare(planned, args.method)
+        result.update(compare_wire(planned, args.method))
+        study["result"] = result
         write(args.json, study)
         print(json.dumps(study["result"], indent=2))
 

@@ -51,7 +51,8 @@ def _saved_and_loaded(content: Any) -> Any:
 @pytest.mark.parametrize("name", ["oktopk", "topk", "randomk"])
 def test_a_break_leaves_no_trace(name: str) -> None:
     unbroken, compression = parameters(), _new(name)
-    _train(unbroken, distributed(unbroken, compression, momentum=0.5), range(6))
+    first_optimizer = distributed(unbroken, compression, momentum=0.5)
+    _train(unbroken, first_optimizer, range(6))
 
     named, first = parameters(), _new(name)
     optimizer = distributed(named, first, momentum=0.5)
@@ -120,7 +121,8 @@ def test_several_optimizers_get_their_own_back() -> None:
 
 def _state(name: str = "oktopk") -> dict[str, Any]:
     named, compression = parameters(), _new(name)
-    _train(named, distributed(named, compression), range(3))
+    optimizer = distributed(named, compression)  # a state lives as long as its optimizer
+    _train(named, optimizer, range(3))
     return compression.state_dict()
 
 
