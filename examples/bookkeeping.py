@@ -82,7 +82,8 @@ class Score(NamedTuple):
         """The means of what the ranks summed over parts that need not be of the same size."""
         sums = torch.tensor([loss, correct], dtype=torch.float64)
         sums = hvd.allreduce(sums, op=hvd.Sum, name="score") / held_out
-        return cls(*sums.tolist(), held_out)
+        mean_loss, accuracy = sums.tolist()
+        return cls(mean_loss, accuracy, held_out)
 
 
 class Meter:

@@ -45,7 +45,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fold", type=int, default=0, help="the part that is held out")
     parser.add_argument("--folds", type=int, default=5, help="parts the images are divided into")
     # Tuned on the dense run (--compressor none); every compressor takes them as they are.
-    parser.set_defaults(batch_size=32, steps=1000, lr=0.05, warmup_steps=50, ramp_steps=100)
+    parser.set_defaults(batch_size=32, steps=1000, lr=0.05, warmup_steps=20, ramp_steps=40)
     return parser.parse_args(argv)
 
 
@@ -76,7 +76,7 @@ def make_model() -> nn.Module:
 def batches(dataset: TensorDataset, args: argparse.Namespace) -> Iterator[tuple[Tensor, Tensor]]:
     """This rank's batches, epoch after epoch, until the steps are done."""
     # Horovod: each rank reads its own part of a permutation that all ranks share.
-    sampler = DistributedSampler(
+    sampler: DistributedSampler[Any] = DistributedSampler(
         dataset, num_replicas=hvd.size(), rank=hvd.rank(), seed=args.seed, drop_last=True
     )
     loader = DataLoader(

@@ -15,16 +15,17 @@ from chosen_gradients import (
     dense_sum,
     distributed,
     gradients,
+    horovod_running,
     hvd,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 
 from gradwire.horovod import Compression, HorovodCompression
 
 pytestmark = pytest.mark.integration
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 COMPRESSIONS: dict[str, Any] = {
     "oktopk": lambda: Compression.oktopk(0.02, min_numel=MIN_NUMEL),
     "oktopk in buckets": lambda: Compression.oktopk(0.02, min_numel=MIN_NUMEL, bucket_bytes=4),
@@ -33,11 +34,6 @@ COMPRESSIONS: dict[str, Any] = {
     "topk in buckets": lambda: Compression.topk(0.02, min_numel=MIN_NUMEL, bucket_bytes=4),
     "bf16": Compression.bf16,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
 
 
 def _residuals(compression: HorovodCompression) -> dict[str, Any]:
@@ -64,13 +60,17 @@ def _skipped(named: Any, optimizer: Any, chosen: Any) -> dict[str, Any]:
     return {name: parameter.grad.clone() for name, parameter in named.items()}
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("tensor", ["wide.weight", "deep.bias", "scale"])
-@pytest.mark.parametrize("name", COMPRESSIONS)
+@pytest.mark.parametrize(
+    ("name", "tensor", "value"),
+    [
+        *((name, "wide.weight", math.nan) for name in COMPRESSIONS),
+        *((name, "scale", math.nan) for name in COMPRESSIONS),
+        *(("oktopk", "wide.weight", value) for value in (math.inf, -math.inf)),
+        ("oktopk", "deep.bias", math.inf),
+    ],
+)
 def test_a_bad_step_changes_nothing(name: str, tensor: str, value: float) -> None:
     """Compared with a run in which it never happened."""
-    if name != "oktopk" and not math.isnan(value):
-        pytest.skip("one compression is enough to tell the values apart")
     results = []
     for bad in (False, True):
         compression, named = COMPRESSIONS[name](), parameters()

@@ -15,22 +15,18 @@ from chosen_gradients import (
     dense_sum,
     distributed,
     gradients,
+    horovod_running,
     hvd,
     mean,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 
 from gradwire.horovod import Compression, HorovodCompression
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 
 
 def _oktopk() -> HorovodCompression:

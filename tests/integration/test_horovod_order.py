@@ -13,24 +13,20 @@ from chosen_gradients import (
     distributed,
     exact,
     gradients,
+    horovod_running,
     hvd,
     mean,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 
 from gradwire.horovod import Compression, HorovodCompression
 
 pytestmark = pytest.mark.integration
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 NAMES = ["oktopk", "topk", "randomk"]
 EQUAL = {f"layer{number}": (20, 20) for number in range(5)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
 
 
 def _lossless(name: str) -> HorovodCompression:

@@ -14,10 +14,10 @@ from chosen_gradients import (
     dense_sum,
     distributed,
     gradients,
+    horovod_running,
     hvd,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 from oktopk_by_hand import OkTopkByHand
@@ -25,13 +25,9 @@ from oktopk_by_hand import OkTopkByHand
 from gradwire.horovod import Compression
 
 pytestmark = pytest.mark.integration
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 STEPS = 5
 SIZES = {name: int(np.prod(shape)) for name, shape in SHAPES.items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
 
 
 def _flat(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from chosen_gradients import (
     backward,
     distributed,
     gradients,
+    horovod_running,
     hvd,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 
@@ -22,12 +22,8 @@ from gradwire.errors import AgreementError, ConfigError
 from gradwire.horovod import Compression
 
 pytestmark = pytest.mark.integration
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 NAMES = ["oktopk", "topk", "randomk", "bf16", "fp16", "none"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
 
 
 @pytest.mark.parametrize("name", NAMES)

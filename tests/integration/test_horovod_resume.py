@@ -12,10 +12,10 @@ from chosen_gradients import (
     dense_sum,
     distributed,
     gradients,
+    horovod_running,
     hvd,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 
@@ -23,11 +23,7 @@ from gradwire.errors import ConfigError
 from gradwire.horovod import Compression, HorovodCompression
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 
 
 def _new(name: str) -> HorovodCompression:

@@ -13,10 +13,10 @@ from chosen_gradients import (
     distributed,
     exact,
     gradients,
+    horovod_running,
     hvd,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 from oktopk_by_hand import OkTopkByHand, largest
@@ -25,6 +25,7 @@ from gradwire.errors import ConfigError
 from gradwire.horovod import Compression
 
 pytestmark = pytest.mark.integration
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 ODD_SHAPES = {
     "zero_dim": (),
     "one": (1,),
@@ -35,11 +36,6 @@ ODD_SHAPES = {
 }
 DTYPES = [torch.float16, torch.bfloat16, torch.float64]
 SHARE = float(np.float32(1 / SIZE))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
 
 
 @pytest.mark.parametrize("min_numel", [0, 24, 10**6])

@@ -9,10 +9,10 @@ from chosen_gradients import (
     assert_same_bits,
     distributed,
     gradients,
+    horovod_running,
     hvd,
     parameters,
     reduced,
-    start_horovod,
     torch,
 )
 
@@ -20,11 +20,7 @@ from gradwire.errors import ConfigError
 from gradwire.horovod import Compression
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _horovod() -> None:
-    start_horovod()
+_horovod = pytest.fixture(autouse=True)(horovod_running)
 
 
 def _run(transport: str, name: str) -> tuple[Any, ...]:

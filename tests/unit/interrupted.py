@@ -74,9 +74,9 @@ class Corrupting(Interrupted):
     def _passed(self, call: Callable[[], Any]) -> Any:
         number, self.calls = self.calls, self.calls + 1
         result = call()
-        if number == self._at and isinstance(result, list):
+        source = (self.rank + 1) % self.size
+        if number == self._at and isinstance(result, list) and len(result[source]):
             self.hit = True
-            source = (self.rank + 1) % self.size
             result[source] = result[source].copy()
             result[source][:4] ^= 0x55
         return result

@@ -55,8 +55,9 @@ def winners(values: Float32, k: int, communicator: Communicator) -> Chosen:
         kept = _share_of_ties(len(in_question), still_free, communicator)
         chosen[in_question[:kept]] = True
     else:
-        candidates = magnitudes[in_question]
-        chosen[in_question[_largest(candidates, still_free, communicator)]] = True
+        lists = _list_candidates(magnitudes[in_question], communicator)
+        _check_candidates(lists, int(summed[bin_of_kth]), least, beyond)
+        chosen[in_question[_own_winners(lists, still_free, communicator.rank)]] = True
     return chosen
 
 
@@ -76,23 +77,38 @@ def _sum_used(counts: npt.NDArray[np.uint64], communicator: Communicator) -> npt
     return summed
 
 
-def _largest(
-    candidates: Magnitudes, free: int, communicator: Communicator
-) -> npt.NDArray[np.int64]:
-    """Return which of this owner's few candidates are among the ``free`` largest of all owners'."""
-    data = candidates.astype("<u4").view(np.uint8)
-    received = communicator.allgatherv(data, 4 * _FEW)
+def _list_candidates(candidates: Magnitudes, communicator: Communicator) -> list[Magnitudes]:
+    """Return the candidates of all owners, in rank order."""
+    received = communicator.allgatherv(candidates.astype("<u4").view(np.uint8), 4 * _FEW)
     for rank, each in enumerate(received):
         if len(each) % 4:
             raise WireError(
                 f"candidates from rank {rank}: expected 4 bytes each, got {len(each)} bytes"
             )
-    everybody = np.concatenate([each.view("<u4") for each in received])
+    return [each.view("<u4") for each in received]
+
+
+def _check_candidates(lists: list[Magnitudes], count: int, least: int, beyond: int) -> None:
+    """Check that the candidates are those that the histogram counted."""
+    total = sum(len(each) for each in lists)
+    if total != count:
+        raise WireError(f"expected {count} candidates from all ranks, got {total}")
+    for rank, each in enumerate(lists):
+        if len(each) and not least <= int(each.min()) <= int(each.max()) < beyond:
+            raise WireError(
+                f"candidates from rank {rank}: expected magnitude bits in [{least}, {beyond}), "
+                f"got {each.min()} to {each.max()}"
+            )
+
+
+def _own_winners(lists: list[Magnitudes], free: int, rank: int) -> npt.NDArray[np.int64]:
+    """Return which of this owner's candidates are among the ``free`` largest of all owners'."""
+    everybody = np.concatenate(lists)
     # Stable, so equal magnitudes stay in rank order and, within a rank, in index order.
     first = np.argsort(-everybody.astype(np.int64), kind="stable")[:free]
-    before = sum(len(each) // 4 for each in received[: communicator.rank])
+    before = sum(len(each) for each in lists[:rank])
     mine: npt.NDArray[np.int64] = np.sort(first[first >= before] - before)
-    return mine[mine < len(candidates)]
+    return mine[mine < len(lists[rank])]
 
 
 def _share_of_ties(own: int, free: int, communicator: Communicator) -> int:
