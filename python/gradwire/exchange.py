@@ -8,7 +8,7 @@ import numpy as np
 
 from gradwire.communicators.base import Communicator
 from gradwire.compressors import Compressor, Context
-from gradwire.errors import AgreementError
+from gradwire.errors import AgreementError, ConfigError
 from gradwire.payload import Float32, Payload
 from gradwire.residual import Residual
 from gradwire.schedules import Agreement, Outcome, Report, Schedule
@@ -112,9 +112,15 @@ class Exchange:
         accumulator.
 
         Raises:
+            ConfigError: the gradient is not of the bucket's size; nothing was sent.
             AgreementError: on all ranks, if they are not about to do the same.
             WireError, CommunicationError: the exchange failed; the peers are told.
         """
+        if len(gradient) != bucket.numel:
+            raise ConfigError(
+                f"Exchange: bucket {bucket.name!r} has {bucket.numel} elements, the gradient "
+                f"{len(gradient)}"
+            )
         floor = residual.floor if residual else 0.0
         communicator = self.communicator
         context = Context(bucket.name, step, communicator.rank, communicator.size, self.seed, floor)

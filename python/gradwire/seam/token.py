@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -133,13 +133,13 @@ class TokenSession:
         memory = self.memory or self._new_memory()
         buckets = memory.buckets({name: tensor.numel() for name, tensor in tensors.items()})
         feedback = self.memory is not None and exchange.compressor.traits.needs_residual
+        dtypes = ", ".join(sorted({str(tensor.dtype) for tensor in tensors.values()}))
         reduced = []
         for planned, residual in buckets:
             collect(planned, tensors, residual.acc)
+            bucket = replace(planned.bucket, description=f"{planned.bucket.description}, {dtypes}")
             reduced.append(
-                exchange.reduce(
-                    planned.bucket, residual.acc, self.step, residual if feedback else None
-                )
+                exchange.reduce(bucket, residual.acc, self.step, residual if feedback else None)
             )
         finite = all(each.finite for each in reduced)
         scale = self._scale(next(iter(tickets.values())).origin, token)
