@@ -156,6 +156,7 @@ class Exchange:
                 "bucket": bucket.name,
                 "contents": bucket.description,
                 "elements": bucket.numel,
+                "of which dense": bucket.tail,
             },
             step,
         )
