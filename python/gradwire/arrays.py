@@ -28,10 +28,11 @@ def as_float32(array: Any, name: str) -> Float32:
     """
     if is_torch(array):
         return _torch_as_float32(array, name)
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise ConfigError(f"{name} must be a NumPy array or a torch tensor, got {type(array)}")
     if array.dtype not in (np.float32, np.float16, np.float64):
         raise ConfigError(f"{name} must be float32, float16 or float64, got {array.dtype}")
+    array = np.asarray(array)  # a matrix would stay two-dimensional
     with np.errstate(over="ignore"):  # Inf is found, and reported, where all values are checked
         flat: Float32 = np.ascontiguousarray(array, np.float32).reshape(-1)
     return flat
@@ -40,13 +41,28 @@ def as_float32(array: Any, name: str) -> Float32:
 def _torch_as_float32(tensor: Any, name: str) -> Float32:
     import torch
 
-    if not tensor.is_floating_point() or tensor.layout != torch.strided:
+    if tensor.layout != torch.strided or tensor.device.type == "meta":
+        _require_plain(tensor, name)
+    if tensor.is_neg():
+        tensor = tensor.resolve_neg()
+    if not tensor.is_floating_point():
         raise ConfigError(
             f"{name} must be a dense floating-point tensor, got {tensor.dtype}, {tensor.layout}"
         )
     host = tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
     flat: Float32 = host.view(-1).numpy()
     return flat
+
+
+def _require_plain(tensor: Any, name: str) -> None:
+    """Refuse torch tensors whose memory does not hold their values one by one."""
+    import torch
+
+    if tensor.layout != torch.strided or tensor.device.type == "meta" or tensor.is_neg():
+        raise ConfigError(
+            f"{name} must be a dense floating-point tensor that holds its own values, "
+            f"got {tensor.dtype}, {tensor.layout} on {tensor.device}"
+        )
 
 
 def require_writable(array: Any, name: str) -> None:
@@ -56,8 +72,15 @@ def require_writable(array: Any, name: str) -> None:
         ConfigError: not a NumPy array or torch tensor of a floating-point type, or read-only.
     """
     if is_torch(array):
+        _require_plain(array, name)
         if not array.is_floating_point():
             raise ConfigError(f"{name} must be a floating-point tensor, got {array.dtype}")
+        if any(
+            n > 1 and stride == 0 for n, stride in zip(array.shape, array.stride(), strict=True)
+        ):
+            raise ConfigError(
+                f"{name} must not have elements that share memory (an expanded tensor)"
+            )
         return
     if not isinstance(array, np.ndarray):
         raise ConfigError(f"{name} must be a NumPy array or a torch tensor, got {type(array)}")
@@ -95,7 +118,7 @@ def writable_float32(array: Any, name: str) -> Float32 | None:
         raise ConfigError(f"{name} must be writable, got a read-only array")
     if array.dtype != np.float32 or not array.flags.c_contiguous:
         return None
-    return array.reshape(-1)
+    return np.asarray(array).reshape(-1)
 
 
 def write_back(values: Float32, target: Any) -> None:

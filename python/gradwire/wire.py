@@ -131,6 +131,7 @@ def decode(data: Bytes, expected: Expected, sender: int) -> Message:
         "region length": (numel, expected.length),
         "dense value format": (dense_format, int(expected.dense_format)),
         "number of dense values": (dense_count, expected.dense_count),
+        "load": (load, load if expected.kind is Kind.GATHER else 0),
     }
     for name, (got, want) in found.items():
         if got != want:

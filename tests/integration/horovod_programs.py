@@ -89,12 +89,27 @@ def raises() -> None:
     train(model, optimizer)
 
 
-def raises_in_compress() -> None:
-    """Rank 1 hands in something that cannot be compressed, after others have handed in theirs."""
+def raises_before_step() -> None:
+    """Rank 1 does not like its loss, when the others are in the exchange already."""
     model, optimizer = start(Compression.oktopk(0.1))
     train(model, optimizer)
+    optimizer.zero_grad()
+    model(torch.ones(8, 60)).sum().backward()
     if hvd.rank() == 1:
-        optimizer._compression.decompress = None
+        raise RuntimeError("the loss of rank 1 is not finite")
+    optimizer.step()
+    train(model, optimizer)
+
+
+def raises_in_step() -> None:
+    """Rank 1 loads the state of another model, which shows in the middle of its next step."""
+    compression = Compression.oktopk(0.1)
+    model, optimizer = start(compression)
+    train(model, optimizer)
+    state = compression.state_dict()
+    if hvd.rank() == 1:
+        state["optimizers"][0]["residuals"]["weight"] = torch.zeros(7)
+    compression.load_state_dict(state)
     train(model, optimizer)
 
 
@@ -138,7 +153,8 @@ PROGRAMS: dict[str, Callable[[], None]] = {
         shuts_down,
         resets,
         raises,
-        raises_in_compress,
+        raises_before_step,
+        raises_in_step,
         joins,
         joins_without_compression,
         disagrees,

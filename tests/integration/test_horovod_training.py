@@ -21,6 +21,7 @@ COMPRESSIONS: dict[str, Any] = {
     "oktopk": Compression.oktopk(0.05, min_numel=64),
     "oktopk warm": Compression.oktopk(0.02, warmup_steps=3, ramp_steps=3, min_numel=0),
 }
+STEPS = 8
 OPTIMIZERS = {
     "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
     "adam": lambda p: torch.optim.AdamW(p, lr=0.01),
@@ -81,16 +82,18 @@ def test_learns_and_replicas_agree(name: str, kind: str) -> None:
     hvd.broadcast_parameters(model.state_dict(), root_rank=0)
     hvd.broadcast_optimizer_state(optimizer, root_rank=0)
     before = dict(COMPRESSIONS[name].stats())
-    losses = _train(model, optimizer, 12)
-    assert losses[-1] < 0.7 * losses[0], losses
+    losses = _train(model, optimizer, STEPS)
+    assert losses[-1] < 0.8 * losses[0], losses
     assert_replicas(dict(model.named_parameters()))
     assert torch.equal(model[0].weight, frozen)
     stats = COMPRESSIONS[name].stats()
-    assert stats["steps"] - before["steps"] == 12
+    assert stats["steps"] - before["steps"] == STEPS
     assert stats["nonfinite_steps"] == 0
     elements = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    dense = 12 * (2 * 4 * elements * (SIZE - 1) // SIZE)
-    assert abs(stats["dense_bytes"] - before["dense_bytes"] - dense) < 12 * 10
+    dense = STEPS * (2 * 4 * elements * (SIZE - 1) // SIZE)
+    assert (
+        abs(stats["dense_bytes"] - before["dense_bytes"] - dense) < STEPS * 10
+    )  # rounded tensor by tensor
     assert 0 < stats["last_bytes_sent"] <= stats["bytes_sent"]
 
 

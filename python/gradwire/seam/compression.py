@@ -17,6 +17,7 @@ from gradwire.seam.transport import restart_numbering
 
 Session = TokenSession | SummedSession
 STATE_FORMAT = 1
+_EMPTY_STATE: dict[str, Any] = {"step": 0, "steps": {}, "residuals": {}}
 
 
 class HorovodCompression:
@@ -42,7 +43,9 @@ class HorovodCompression:
         self._statistics = Statistics()
         self._attached: list[weakref.ref[Any]] = []
         self._sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
-        self._sessions_without_optimizer: dict[int, Session] = {}
+        self._sessions_without_optimizer: weakref.WeakKeyDictionary[Any, Session] = (
+            weakref.WeakKeyDictionary()
+        )
         self._in_order: list[weakref.ref[Session]] = []
         self._to_load: list[dict[str, Any]] = []
 
@@ -133,8 +136,8 @@ class HorovodCompression:
         self._to_load = [_as_numpy(each, residual == "drop") for each in state["optimizers"]]
         for ref in self._in_order:
             session = ref()
-            if session is not None and self._to_load:
-                session.load(self._to_load.pop(0))
+            if session is not None:
+                session.load(self._to_load.pop(0) if self._to_load else _EMPTY_STATE)
 
     def reset(self) -> None:
         """Forget all state and connections (a callback for Horovod's elastic states)."""
@@ -147,12 +150,12 @@ class HorovodCompression:
 
     def _session(self, origin: Origin) -> Session:
         if origin.optimizer is None:
-            key = origin.process_set.process_set_id
-            if key not in self._sessions_without_optimizer:
-                self._sessions_without_optimizer[key] = self._new_session(
-                    self._statistics, origin.process_set, False
-                )
-            return self._sessions_without_optimizer[key]
+            # Not by its number: Horovod gives the number of a removed set to another one.
+            session = self._sessions_without_optimizer.get(origin.process_set)
+            if session is None:
+                session = self._new_session(self._statistics, origin.process_set, False)
+                self._sessions_without_optimizer[origin.process_set] = session
+            return session
         session = self._sessions.get(origin.optimizer)
         if session is None:
             session = self._new_session(self._statistics, origin.process_set, True)

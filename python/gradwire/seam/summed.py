@@ -19,6 +19,7 @@ from gradwire.payload import Float32, Payload
 from gradwire.residual import OwnedResidual
 from gradwire.seam.origin import Origin
 from gradwire.seam.statistics import Statistics, allreduce_bytes
+from gradwire.seam.witness import WITNESS_VALUES, check_witness, witness
 
 
 @dataclass
@@ -154,13 +155,19 @@ class SparsifierSession(SummedSession):
         with torch.no_grad():
             torch.from_numpy(acc).view(tensor.shape).copy_(tensor.detach())
         payload = self.compressor.compensate(acc, state.residual.values, acc, context)
-        return torch.from_numpy(payload.dense), SummedTicket(self, tensor, origin, context, payload)
+        intention = f"{self.compressor!r} {self.seed} {self.min_numel} {state.step}"
+        wire = torch.from_numpy(np.concatenate([payload.dense, witness(intention)]))
+        return wire, SummedTicket(self, tensor, origin, context, payload)
 
     def _decompress(self, summed: Any, ticket: SummedTicket) -> Any:
         """A non-finite sum makes its whole tensor NaN and leaves all residuals alone."""
         import torch
 
-        reduced = Payload(dense=summed.to("cpu", torch.float32).reshape(-1).numpy())
+        values: Float32 = summed.to("cpu", torch.float32).reshape(-1).numpy()
+        if ticket.payload is not None:
+            check_witness(values[-WITNESS_VALUES:], ticket.origin, self.process_set.size())
+            values = values[:-WITNESS_VALUES]
+        reduced = Payload(dense=values)
         finite = reduced.finite()
         self.statistics.nonfinite_steps += self._finite and not finite
         self._finite = self._finite and finite

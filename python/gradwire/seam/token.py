@@ -8,7 +8,6 @@ whether all ranks took part (a rank in ``hvd.join()`` adds nothing to it).
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from gradwire.schedules import Schedule
 from gradwire.seam.origin import Origin
 from gradwire.seam.statistics import Statistics, allreduce_bytes
 from gradwire.seam.transport import open_communicator
+from gradwire.seam.witness import check_all_take_part
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class TokenSession:
         if ticket.result is None:
             with self._lock:
                 pending, self._pending = self._pending, {}
-            self._check_token(float(token[0]), ticket.origin)
+            check_all_take_part(float(token[0]), ticket.origin, self.process_set.size())
             if pending.get(ticket.name) is not ticket:
                 raise GradwireError(
                     f"the gradient {ticket.name!r} was handed in again, or its step was given up, "
@@ -113,16 +113,6 @@ class TokenSession:
         if self._exchange is not None:
             self._exchange.communicator.close()
             self._exchange = None
-
-    def _check_token(self, value: float, origin: Origin) -> None:
-        expected, size = origin.expected_token, self.process_set.size()
-        if not expected or math.isclose(value, expected, rel_tol=0.5 / size):
-            return
-        raise ConfigError(
-            f"{round(value / expected * size)} of {size} ranks take part in this step: gradwire's "
-            "exchange needs all of them, so hvd.join() cannot be used with it. Give every rank "
-            "the same number of batches (drop the last ones), or use hvd.Compression.none"
-        )
 
     def _exchange_all(self, tickets: dict[str, Ticket], token: float) -> None:
         """Exchange all tensors of a step; all of the state changes, or nothing does."""

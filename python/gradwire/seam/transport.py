@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import logging
+import sys
+import weakref
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +17,7 @@ from gradwire.errors import ConfigError
 _log = logging.getLogger("gradwire")
 # Per set of ranks: a rank that is in fewer process sets opens fewer communicators than its peers.
 _instances: defaultdict[tuple[int, ...], Iterator[int]] = defaultdict(lambda: itertools.count(1))
+_over_mpi: weakref.WeakSet[MpiCommunicator] = weakref.WeakSet()
 
 TRANSPORTS = ("auto", "mpi", "horovod")
 
@@ -42,7 +46,12 @@ def open_communicator(process_set: Any, transport: str) -> Communicator:
     world_ranks = [world_rank for world_rank, _ in everyone]
     if -1 not in world_ranks and len(set(world_ranks)) == len(world_ranks):
         _log.info("gradwire exchanges over MPI")
-        return MpiCommunicator.from_group(world_ranks, tag=instance)
+        communicator = MpiCommunicator.from_group(world_ranks, tag=instance)
+        _over_mpi.add(communicator)
+        # The last to be registered runs first: this must run before Horovod ends MPI.
+        atexit.unregister(_tell_peers_at_exit)
+        atexit.register(_tell_peers_at_exit)
+        return communicator
     if any(demanded for _, demanded in everyone):
         without = [rank for rank, world_rank in enumerate(world_ranks) if world_rank == -1]
         raise ConfigError(
@@ -50,6 +59,19 @@ def open_communicator(process_set: Any, transport: str) -> Communicator:
         )
     _log.info("gradwire exchanges over Horovod: %s", reason or "MPI is not usable on every rank")
     return HorovodCommunicator(process_set, instance=str(instance))
+
+
+def _tell_peers_at_exit() -> None:
+    """If an exception ends this rank, say so to the peers, wherever it was raised.
+
+    They may be waiting in an exchange that this rank never reached: gradients were handed in, then
+    something between ``backward()`` and ``step()`` failed. Waits in Horovod's own operations need
+    nothing: Horovod shuts down on all ranks when one ends.
+    """
+    error = getattr(sys, "last_value", None)
+    if error is not None:
+        for communicator in list(_over_mpi):
+            communicator.fail(error)
 
 
 def _why_not_mpi() -> str:
