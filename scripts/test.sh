@@ -154,6 +154,8 @@ logs=$root/build/test-logs
 export GRADWIRE_RANK_LOGS=$logs/ranks
 mkdir -p "$GRADWIRE_RANK_LOGS"
 export OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1} # ranks outnumber cores
+# Gloo aborts the job when a rank does not answer for 30 s, which a busy machine can take.
+export HOROVOD_GLOO_TIMEOUT_SECONDS=${HOROVOD_GLOO_TIMEOUT_SECONDS:-200}
 say "tests on $(python -V), $(cores) cores, deep: $deep; ready after $(elapsed "$SECONDS")"
 for stage in "${stages[@]}"; do "stage_$stage"; done
 echo
