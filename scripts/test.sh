@@ -139,7 +139,8 @@ stage_horovod() {
   for ranks in "${horovod_ranks[@]}"; do
     mpi_command "$ranks"
     parallel "Horovod over MPI, $ranks ranks" "${#ranked[@]}" "${ranked[@]}" "${launch[@]}"
-    parallel "Horovod over Gloo, $ranks ranks" "${#ranked[@]}" "${ranked[@]}" horovodrun --gloo -np "$ranks"
+    parallel "Horovod over Gloo, $ranks ranks" "${#ranked[@]}" "${ranked[@]}" horovodrun --gloo -np "$ranks" \
+      --gloo-timeout-seconds 200 # it aborts the job after 30 s otherwise, which a busy machine can take
   done
 }
 
@@ -154,8 +155,6 @@ logs=$root/build/test-logs
 export GRADWIRE_RANK_LOGS=$logs/ranks
 mkdir -p "$GRADWIRE_RANK_LOGS"
 export OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1} # ranks outnumber cores
-# Gloo aborts the job when a rank does not answer for 30 s, which a busy machine can take.
-export HOROVOD_GLOO_TIMEOUT_SECONDS=${HOROVOD_GLOO_TIMEOUT_SECONDS:-200}
 say "tests on $(python -V), $(cores) cores, deep: $deep; ready after $(elapsed "$SECONDS")"
 for stage in "${stages[@]}"; do "stage_$stage"; done
 echo
