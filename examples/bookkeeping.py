@@ -41,6 +41,9 @@ def common_flags(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--density", type=float, default=0.01, help="share of the gradient sent")
     parser.add_argument("--warmup-steps", type=int, help="dense steps at first")
     parser.add_argument("--ramp-steps", type=int, help="steps in which the density then falls")
+    parser.add_argument(
+        "--min-numel", type=int, default=1024, help="tensors with fewer elements travel dense"
+    )
     parser.add_argument("--summary", type=Path, help="JSON file that rank 0 writes at the end")
     return parser
 
@@ -53,6 +56,7 @@ def compression_options(args: argparse.Namespace) -> dict[str, Any]:
         "density": args.density,
         "warmup_steps": args.warmup_steps,
         "ramp_steps": args.ramp_steps,
+        "min_numel": args.min_numel,
     }
 
 

@@ -48,6 +48,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     # Tuned on the dense run (--compressor none); every compressor takes them as they are. Ok-Topk's
     # authors train 512 dense steps first.
     parser.set_defaults(batch_size=8, steps=3000, lr=0.5, warmup_steps=512, ramp_steps=512)
+    # In a model this small the biases would be a third of what is sent; from 256 elements on they
+    # are selected from like the rest.
+    parser.set_defaults(min_numel=256)
     return parser.parse_args(argv)
 
 

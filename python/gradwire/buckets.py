@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -60,12 +61,10 @@ def plan_buckets(
         min_numel: tensors with fewer elements travel dense; 0 for none.
 
     Raises:
-        ConfigError: a limit is out of range.
+        ConfigError: a limit is out of range, or not an integer.
     """
-    if bucket_bytes < 4:
-        raise ConfigError(f"bucket_bytes must be at least 4, got {bucket_bytes}")
-    if min_numel < 0:
-        raise ConfigError(f"min_numel must be >= 0, got {min_numel}")
+    _require_integer("bucket_bytes", bucket_bytes, 4)
+    _require_integer("min_numel", min_numel, 0)
     groups: list[list[str]] = []
     filled = bucket_bytes
     for name in sorted(sizes):
@@ -78,6 +77,11 @@ def plan_buckets(
     return tuple(
         _planned(f"bucket{number}", group, sizes, min_numel) for number, group in enumerate(groups)
     )
+
+
+def _require_integer(name: str, value: object, least: int) -> None:
+    if not isinstance(value, Integral) or value < least:
+        raise ConfigError(f"{name} must be an integer >= {least}, got {value!r}")
 
 
 def _planned(

@@ -11,7 +11,7 @@ from gradwire.compressors import Compressor, Context
 from gradwire.errors import AgreementError, ConfigError
 from gradwire.payload import Float32, Payload
 from gradwire.residual import Residual
-from gradwire.schedules import Agreement, Outcome, Report, Schedule
+from gradwire.schedules import Agreement, Outcome, Report, Schedule, refusing
 
 # The next step's k-th magnitude is rarely below this share of the last one; a floor that is too
 # high costs one more read of the bucket, one that is too low a larger candidate buffer.
@@ -112,32 +112,19 @@ class Exchange:
         accumulator.
 
         Raises:
-            ConfigError: the gradient is not of the bucket's size; nothing was sent.
-            AgreementError: on all ranks, if they are not about to do the same.
+            ConfigError: the gradient is not of the bucket's size.
+            AgreementError: on all ranks, if they are not about to do the same; on the others, if
+                this one raises before the exchange (from the compressor, say).
             WireError, CommunicationError: the exchange failed; the peers are told.
         """
-        if len(gradient) != bucket.numel:
-            raise ConfigError(
-                f"Exchange: bucket {bucket.name!r} has {bucket.numel} elements, the gradient "
-                f"{len(gradient)}"
-            )
-        floor = residual.floor if residual else 0.0
         communicator = self.communicator
+        floor = residual.floor if residual else 0.0
         context = Context(bucket.name, step, communicator.rank, communicator.size, self.seed, floor)
-        cut = bucket.numel - bucket.tail
+        with refusing(communicator):
+            head, tail = self._compress(bucket, gradient, residual, context)
+            payload, agreement = head.with_tail(tail), self._agreement(bucket, step)
         try:
-            if residual is None:
-                acc = gradient
-                head = self.compressor.compress(acc[:cut], context)
-            else:
-                acc = residual.acc
-                head = self.compressor.compensate(
-                    gradient[:cut], residual.values[:cut], acc[:cut], context
-                )
-                if gradient is not acc:
-                    acc[cut:] = gradient[cut:]
-            payload = head.with_tail(acc[cut:])
-            outcome = self.schedule.exchange(payload, self._agreement(bucket, step), communicator)
+            outcome = self.schedule.exchange(payload, agreement, communicator)
         except AgreementError:  # all ranks know
             raise
         except BaseException as error:
@@ -146,6 +133,24 @@ class Exchange:
         return Reduced(
             outcome.finite, outcome.report, self.compressor, bucket, context, head, outcome
         )
+
+    def _compress(
+        self, bucket: Bucket, gradient: Float32, residual: Residual | None, context: Context
+    ) -> tuple[Payload, Float32]:
+        """Return the payload of all but the tail, and the tail."""
+        if len(gradient) != bucket.numel:
+            raise ConfigError(
+                f"Exchange: bucket {bucket.name!r} has {bucket.numel} elements, the gradient "
+                f"{len(gradient)}"
+            )
+        cut = bucket.numel - bucket.tail
+        if residual is None:
+            return self.compressor.compress(gradient[:cut], context), gradient[cut:]
+        acc = residual.acc
+        head = self.compressor.compensate(gradient[:cut], residual.values[:cut], acc[:cut], context)
+        if gradient is not acc:
+            acc[cut:] = gradient[cut:]
+        return head, acc[cut:]
 
     def _agreement(self, bucket: Bucket, step: int) -> Agreement:
         return Agreement.of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,39 @@ from gradwire.errors import ConfigError, missing
 from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Float32
 from gradwire.residual import BorrowedResidual
-from gradwire.schedules import OkTopk
+from gradwire.schedules import OkTopk, refusing
+
+MAX_FLOORS = 1024  # sizes and densities whose last selection is remembered
 
 
 class _Session:
-    """What calls on one communicator share: the schedule's regions, the call number, the floors."""
+    """What calls on one communicator share: the schedule's regions, the call number, the floors.
+
+    A floor only speeds up the next selection of the same size and density.
+    """
 
     def __init__(self) -> None:
         self.schedule = OkTopk()
         self.calls = 0
         self.floors: dict[tuple[int, float], float] = {}
+
+    def keep_floor(self, numel: int, density: float, floor: float) -> None:
+        """Remember a floor for the next call of this size and density."""
+        self.floors.pop((numel, density), None)
+        if len(self.floors) >= MAX_FLOORS:
+            del self.floors[next(iter(self.floors))]
+        self.floors[numel, density] = floor
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The checked arguments of one call."""
+
+    exchange: Exchange
+    bucket: Bucket
+    values: Float32
+    target: Any
+    feedback: BorrowedResidual | None
 
 
 _sessions: weakref.WeakKeyDictionary[Communicator, _Session] = weakref.WeakKeyDictionary()
@@ -70,14 +94,45 @@ def sparse_allreduce(
         is NaN throughout on all ranks and the residual is as it was.
 
     Raises:
-        ConfigError: an argument is wrong; nothing was sent.
+        ConfigError: an argument is wrong on this rank; the others get an AgreementError that says
+            so. The communicator stays usable.
         AgreementError: shapes, dtypes, densities or ``average`` differ between ranks; raised on
             all of them.
         CommunicationError: a peer failed or did not answer; the residual is as it was.
     """
     communicator = _communicator(comm)
-    values = as_float32(gradient, "gradient")
     session = _sessions.setdefault(communicator, _Session())
+    with refusing(communicator):
+        call = _checked(gradient, density, communicator, session, residual, out, average)
+    target, feedback = call.target, call.feedback
+    reduced = call.exchange.reduce(call.bucket, call.values, session.calls, feedback)
+    session.calls += 1
+    scale = 1.0 / communicator.size if average else 1.0
+    if not reduced.finite:
+        fill_nan(target)
+        return target
+    if feedback:
+        result = reduced.commit(feedback, scale)
+        session.keep_floor(len(call.values), density, feedback.floor)
+    else:
+        direct = writable_float32(target, "out")
+        result = np.empty_like(call.values) if direct is None else direct
+        reduced.write(result, scale)
+    _deliver(result, target)
+    return target
+
+
+def _checked(
+    gradient: Any,
+    density: float,
+    communicator: Communicator,
+    session: _Session,
+    residual: Any,
+    out: Any,
+    average: bool,
+) -> _Call:
+    """Return what a call needs, or raise ConfigError."""
+    values = as_float32(gradient, "gradient")
     target = empty_like(gradient) if out is None else out
     require_writable(target, "out")
     if tuple(target.shape) != tuple(gradient.shape):
@@ -86,25 +141,10 @@ def sparse_allreduce(
         )
     exchange = Exchange(TopK(density), session.schedule, communicator)
     bucket = Bucket("sparse_allreduce", _description(gradient, average), len(values))
-    scale = 1.0 / communicator.size if average else 1.0
     feedback = None if residual is None else _feedback(residual, gradient, values, target)
-    floor_key = (len(values), float(density))
     if feedback:
-        feedback.floor = session.floors.get(floor_key, 0.0)
-    step, session.calls = session.calls, session.calls + 1
-    reduced = exchange.reduce(bucket, values, step, feedback)
-    if not reduced.finite:
-        fill_nan(target)
-        return target
-    if feedback:
-        result = reduced.commit(feedback, scale)
-        session.floors[floor_key] = feedback.floor
-    else:
-        direct = writable_float32(target, "out")
-        result = np.empty_like(values) if direct is None else direct
-        reduced.write(result, scale)
-    _deliver(result, target)
-    return target
+        feedback.floor = session.floors.get((len(values), density), 0.0)
+    return _Call(exchange, bucket, values, target, feedback)
 
 
 def _communicator(comm: Any) -> Communicator:

@@ -19,6 +19,8 @@ rank.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gradwire.buckets import DEFAULT_BUCKET_BYTES, DEFAULT_MIN_NUMEL, plan_buckets
@@ -42,10 +44,13 @@ __all__ = ["Compression", "HorovodCompression"]
 
 
 def _cast(compressor: Compressor) -> HorovodCompression:
-    def new_session(statistics: Statistics, process_set: Any, has_optimizer: bool) -> Session:
-        return CastSession(compressor, statistics, process_set)
+    return HorovodCompression(compressor.config(), partial(_cast_session, compressor))
 
-    return HorovodCompression(compressor.config(), new_session)
+
+def _cast_session(
+    compressor: Compressor, statistics: Statistics, process_set: Any, has_optimizer: bool
+) -> Session:
+    return CastSession(compressor, statistics, process_set)
 
 
 def _exchanged(
@@ -72,12 +77,19 @@ def _exchanged(
         "transport": transport,
         "seed": seed,
     }
+    settings = TokenConfig(compressor, schedule, transport, seed, bucket_bytes, min_numel)
+    return HorovodCompression(config, partial(TokenSession, settings))
 
-    def new_session(statistics: Statistics, process_set: Any, has_optimizer: bool) -> Session:
-        settings = TokenConfig(compressor, schedule(), transport, seed, bucket_bytes, min_numel)
-        return TokenSession(settings, statistics, process_set, has_optimizer)
 
-    return HorovodCompression(config, new_session)
+def _sparsifier_session(
+    compressor: Compressor,
+    seed: int,
+    min_numel: int,
+    statistics: Statistics,
+    process_set: Any,
+    has_optimizer: bool,
+) -> Session:
+    return SparsifierSession(compressor, statistics, process_set, seed=seed, min_numel=min_numel)
 
 
 def _check_common(
@@ -88,6 +100,18 @@ def _check_common(
         raise ConfigError(
             f"Compression.{name}: seed must be an integer in [0, 2**32), got {seed!r}"
         )
+
+
+def _with_options(method: Callable[..., HorovodCompression]) -> Callable[..., HorovodCompression]:
+    """Let Horovod say what is wrong when it gets the method in the place of what it returns."""
+
+    def compress(tensor: Any) -> tuple[Any, Any]:
+        raise ConfigError(
+            f"Compression.{method.__name__} has options: write Compression.{method.__name__}(...)"
+        )
+
+    method.compress = compress  # type: ignore[attr-defined]
+    return method
 
 
 class Compression:
@@ -114,6 +138,7 @@ class Compression:
     """bfloat16, which Horovod refuses: moved by gradwire, summed in float32."""
 
     @staticmethod
+    @_with_options
     def topk(
         density: float = 0.01,
         warmup_steps: int = 0,
@@ -129,6 +154,7 @@ class Compression:
         return _exchanged("topk", compressor, Allgather, transport, seed, bucket_bytes, min_numel)
 
     @staticmethod
+    @_with_options
     def oktopk(
         density: float = 0.01,
         warmup_steps: int = 0,
@@ -144,6 +170,7 @@ class Compression:
         return _exchanged("oktopk", compressor, OkTopk, transport, seed, bucket_bytes, min_numel)
 
     @staticmethod
+    @_with_options
     def custom(
         compressor: Compressor,
         schedule: str = "oktopk",
@@ -170,6 +197,7 @@ class Compression:
         )
 
     @staticmethod
+    @_with_options
     def randomk(
         density: float = 0.01,
         warmup_steps: int = 0,
@@ -184,9 +212,4 @@ class Compression:
         _check_common("randomk", seed, min_numel)
         config = {**compressor.config(), "min_numel": min_numel, "seed": seed}
 
-        def new_session(statistics: Statistics, process_set: Any, has_optimizer: bool) -> Session:
-            return SparsifierSession(
-                compressor, statistics, process_set, seed=seed, min_numel=min_numel
-            )
-
-        return HorovodCompression(config, new_session)
+        return HorovodCompression(config, partial(_sparsifier_session, compressor, seed, min_numel))

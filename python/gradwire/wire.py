@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradwire import kernels
-from gradwire.errors import WireError
+from gradwire.errors import ConfigError, WireError
 from gradwire.payload import (
     NO_INDICES,
     NO_VALUES,
@@ -178,13 +178,16 @@ def decode_payload(data: Bytes | bytes | bytearray | memoryview) -> Payload:
     Its arrays may be views of ``data``; its budget is the number of its entries.
 
     Raises:
+        ConfigError: not a contiguous buffer of bytes.
         WireError: the bytes are not one whole, consistent payload.
     """
-    if len(data) < HEADER_BYTES:
-        raise WireError(f"payload: {len(data)} bytes are too few for a header of {HEADER_BYTES}")
-    if not isinstance(data, np.ndarray):
-        data = np.frombuffer(data, np.uint8)
-    fields = _HEADER.unpack_from(data.data)
+    try:
+        flat = np.frombuffer(data, np.uint8)
+    except (TypeError, ValueError, BufferError) as error:
+        raise ConfigError(f"decode_payload: expected contiguous bytes: {error}") from error
+    if len(flat) < HEADER_BYTES:
+        raise WireError(f"payload: {len(flat)} bytes are too few for a header of {HEADER_BYTES}")
+    fields = _HEADER.unpack_from(flat.data)
     dense_format, agreement, step, numel, count, dense_count = (fields[4], *fields[7:12])
     if dense_format not in list(ValueFormat):
         raise WireError(f"payload: dense value format {dense_format} is unknown")
@@ -193,5 +196,5 @@ def decode_payload(data: Bytes | bytes | bytearray | memoryview) -> Payload:
     expected = Expected(
         Kind.PAYLOAD, agreement, step, 0, numel, ValueFormat(dense_format), dense_count, count
     )
-    message = decode(data, expected, sender=0)
+    message = decode(flat, expected, sender=0)
     return Payload(numel, message.indices, message.values, message.dense, count)

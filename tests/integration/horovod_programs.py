@@ -1,4 +1,4 @@
-"""Programs for jobs that end in a special way; run by test_horovod_launched.py.
+"""Programs for jobs that end in a special way; run by test_launched_horovod.py.
 
 Usage: horovod_programs.py SCENARIO
 """

@@ -1,5 +1,7 @@
 """What cannot work is refused with the reason, on every rank."""
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -101,6 +103,30 @@ def test_ranks_at_different_steps() -> None:
         reduced(named, optimizer, gradients(2, RANK))
 
 
+def test_one_rank_with_the_state_of_another_model() -> None:
+    """It cannot prepare its step; the others hear of it at once."""
+    first = Compression.oktopk(0.1, min_numel=MIN_NUMEL)
+    named = parameters()
+    reduced(named, distributed(named, first), gradients(0, RANK))
+    state = first.state_dict()
+    if RANK == 1:
+        state["optimizers"][0]["residuals"]["wide.weight"] = torch.zeros(3)
+    compression = Compression.oktopk(0.1, min_numel=MIN_NUMEL)
+    compression.load_state_dict(state)
+    named = parameters()
+    optimizer = distributed(named, compression)
+    backward(named, gradients(1, RANK))
+    complaint = "the residual of 'wide.weight' has 3 elements, its gradient 1400"
+    if RANK == 1:
+        with pytest.raises(ConfigError, match=complaint):
+            optimizer.synchronize()
+    else:
+        with pytest.raises(
+            AgreementError, match=f"rank 1 cannot take part: ConfigError: {complaint}"
+        ):
+            optimizer.synchronize()
+
+
 def test_arguments_are_checked_where_they_are_given() -> None:
     for name, options, message in (
         ("oktopk", {"density": 1.5}, r"density must be in \(0, 1\], got 1\.5"),
@@ -108,14 +134,34 @@ def test_arguments_are_checked_where_they_are_given() -> None:
         ("randomk", {"warmup_steps": -1}, "warmup_steps must be an integer >= 0, got -1"),
         ("oktopk", {"ramp_steps": 1.5}, r"ramp_steps must be an integer >= 0, got 1\.5"),
         ("oktopk", {"transport": "tcp"}, "transport must be one of auto, mpi, horovod, got 'tcp'"),
-        ("oktopk", {"bucket_bytes": 3}, "bucket_bytes must be at least 4, got 3"),
-        ("topk", {"min_numel": -1}, "min_numel must be >= 0, got -1"),
-        ("randomk", {"min_numel": -1}, "min_numel must be >= 0, got -1"),
+        ("oktopk", {"bucket_bytes": 3}, "bucket_bytes must be an integer >= 4, got 3"),
+        ("topk", {"min_numel": -1}, "min_numel must be an integer >= 0, got -1"),
+        ("randomk", {"min_numel": -1}, "min_numel must be an integer >= 0, got -1"),
         ("randomk", {"seed": -1}, r"seed must be .* got -1"),
         ("oktopk", {"seed": 2**32}, r"seed must be .* got 4294967296"),
     ):
         with pytest.raises(ConfigError, match=message):
             getattr(Compression, name)(**options)
+
+
+@pytest.mark.parametrize("name", ["oktopk", "topk", "randomk"])
+def test_methods_with_options_are_called(name: str) -> None:
+    named = parameters()
+    distributed(named, getattr(Compression, name))
+    with pytest.raises(ConfigError, match=rf"write Compression\.{name}\(\.\.\.\)"):
+        backward(named, gradients(0, RANK))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_copies_have_no_state_to_lose(name: str) -> None:
+    compression = getattr(Compression, name)()
+    for copied in (copy.deepcopy(compression), pickle.loads(pickle.dumps(compression))):
+        assert repr(copied) == repr(compression)
+        named = parameters()
+        reduced(named, distributed(named, copied), gradients(0, RANK))
+        for refused in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(ConfigError, match=r"in use and cannot be copied.*state_dict"):
+                refused(copied)
 
 
 def test_attach_expects_a_distributed_optimizer() -> None:

@@ -1,6 +1,7 @@
 """Bucket plans: every element has one place, the same on all ranks; residuals keep their names."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,9 +73,15 @@ def test_description_tells_contents_apart() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "complaint"),
-    [((3, 0), "bucket_bytes must be at least 4, got 3"), ((4, -1), "min_numel must be >= 0")],
+    [
+        ((3, 0), "bucket_bytes must be an integer >= 4, got 3"),
+        ((float("nan"), 0), "bucket_bytes must be an integer >= 4, got nan"),
+        (("64", 0), "bucket_bytes must be an integer >= 4, got '64'"),
+        ((4, -1), "min_numel must be an integer >= 0, got -1"),
+        ((4, 1.5), r"min_numel must be an integer >= 0, got 1\.5"),
+    ],
 )
-def test_wrong_limits(limits: tuple[int, int], complaint: str) -> None:
+def test_wrong_limits(limits: tuple[Any, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         plan_buckets({"a": 1}, *limits)
 

@@ -1,4 +1,4 @@
-"""Wrong arguments of ``sparse_allreduce`` are refused before anything is sent or written."""
+"""Wrong arguments of ``sparse_allreduce`` are refused before a value is sent or written."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kernel_inputs import assert_same_bits
 
 from gradwire import sparse_allreduce
 from gradwire.communicators import Communicator, Simulation
-from gradwire.errors import ConfigError
+from gradwire.errors import AgreementError, ConfigError
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -61,18 +61,46 @@ FLOATS = np.zeros((4, 5), np.float32)
 )
 @pytest.mark.parametrize("size", [1, 2])
 def test_wrong_arguments(arguments: dict[str, Any], complaint: str, size: int) -> None:
-    """Refused before anything is sent or written."""
+    """Refused before anything is written; the ranks stay in step."""
     before = GRADIENT.copy(), FLOATS.copy()
 
     def rank(communicator: Communicator) -> None:
         with pytest.raises(ConfigError, match=complaint):
             sparse_allreduce(**{"gradient": GRADIENT, "comm": communicator, **arguments})
-        assert communicator.counters.messages_sent == 0
         communicator.barrier()
 
     Simulation(size).run(rank)
     assert_same_bits(GRADIENT, before[0])
     assert_same_bits(FLOATS, before[1])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"gradient": np.ones(5, np.int32)},
+        {"density": 2.0},
+        {"out": FLOATS.reshape(-1)},
+        {"residual": FLOATS.astype(np.float64)},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+@pytest.mark.parametrize("culprit", [0, 2])
+def test_wrong_arguments_on_one_rank(wrong: dict[str, Any], culprit: int) -> None:
+    """The others hear of it at once, nothing has changed, and the next call is right."""
+
+    def rank(communicator: Communicator) -> None:
+        residual, mine = FLOATS.copy(), communicator.rank == culprit
+        arguments = {"gradient": GRADIENT, "residual": residual, "comm": communicator}
+        with pytest.raises(ConfigError if mine else AgreementError) as caught:
+            sparse_allreduce(**{**arguments, **(wrong if mine else {})})
+        if not mine:
+            assert f"rank {culprit} cannot take part: ConfigError: {next(iter(wrong))}" in str(
+                caught.value
+            ).replace("TopK: ", "")
+        assert_same_bits(residual, FLOATS)
+        assert_same_bits(sparse_allreduce(**{**arguments, "density": 1.0}), GRADIENT)
+
+    Simulation(3).run(rank)
 
 
 def test_wrong_tensors() -> None:

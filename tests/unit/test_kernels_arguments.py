@@ -80,6 +80,11 @@ def test_torch_tensors_are_checked_too():
         kernels.finite_check(torch.ones(3, dtype=torch.float16))
     with pytest.raises(ConfigError, match="contiguous"):
         kernels.finite_check(torch.ones(6)[::2])
+    with pytest.raises(ConfigError, match="resolve_neg"):
+        kernels.finite_check(torch._neg_view(torch.ones(6)))
+    unaligned = torch.frombuffer(bytearray(13), dtype=torch.float32, offset=1)
+    with pytest.raises(ConfigError, match="contiguous and aligned"):
+        kernels.finite_check(unaligned)
     with pytest.raises(MissingDependencyError, match="CUDA kernels are not in this build"):
         kernels.finite_check(torch.ones(3, device="meta"))
 

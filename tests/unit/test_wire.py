@@ -125,6 +125,16 @@ def test_hostile_counts(name: str, at: int, rest: bytes, draw: st.DataObject) ->
     survives(data, expects)
 
 
+def test_payload_bytes_must_be_contiguous() -> None:
+    data = encode_payload(Payload(dense=np.ones(3, np.float32)))
+    strided = np.repeat(data, 2)[::2]
+    for given_bytes in (strided, memoryview(strided), "text"):
+        with pytest.raises(ConfigError, match="expected contiguous bytes"):
+            decode_payload(given_bytes)
+    for given_bytes in (bytes(data), bytearray(data), memoryview(data), data.reshape(2, -1)):
+        assert decode_payload(given_bytes).dense.tolist() == [1.0, 1.0, 1.0]
+
+
 @fuzzed
 @given(st.binary(max_size=400))
 def test_noise_is_no_payload(noise: bytes) -> None:

@@ -55,7 +55,9 @@ def view(who: str, array: Array, dtype: str) -> View:
     elif is_tensor(array):
         _require_cpu(who, array)
         found, dimensions = str(array.dtype).removeprefix("torch."), array.dim()
-        contiguous = array.is_contiguous()
+        contiguous = array.is_contiguous() and array.data_ptr() % array.element_size() == 0
+        if array.is_neg():
+            raise ConfigError(f"{who} must hold its own values: call its resolve_neg() first")
     else:
         raise ConfigError(
             f"{who} must be a NumPy array or a torch tensor, got {type(array).__name__}"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gradwire.errors import ConfigError, unknown
-from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.agreement import Agreement, refusing
 from gradwire.schedules.allgather import Allgather
 from gradwire.schedules.base import Outcome, PhaseCount, Report, Schedule
 from gradwire.schedules.dense import Dense
@@ -39,4 +39,5 @@ __all__ = [
     "Report",
     "Schedule",
     "get_schedule",
+    "refusing",
 ]

@@ -7,18 +7,29 @@ on its way. The finite flags ride in the same reduction.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from gradwire.communicators.base import Communicator
-from gradwire.errors import AgreementError
+from gradwire.errors import AgreementError, GradwireError
 
 _LARGEST_DESCRIPTION = 1 << 16
+_REFUSAL = "cannot take part"
+
+
+class _Readiness(IntEnum):
+    """How a rank comes to an exchange; the largest of all ranks decides."""
+
+    FINITE = 0
+    NOT_FINITE = 1
+    REFUSES = 2
 
 
 @dataclass(frozen=True)
@@ -49,16 +60,48 @@ def agree(agreement: Agreement, finite: bool, communicator: Communicator) -> boo
     """Compare all ranks' agreements; return whether the values of all ranks are finite.
 
     Raises:
-        AgreementError: on every rank, naming what differs from rank 0 and where.
+        AgreementError: on every rank, naming what differs from rank 0 and where, or which rank
+            refuses and why.
     """
     tag, step = agreement.tag, agreement.step
-    mine = np.array([tag, -tag, step, -step, int(not finite)], np.int64)
+    readiness = _Readiness.FINITE if finite else _Readiness.NOT_FINITE
+    mine = np.array([tag, -tag, step, -step, readiness], np.int64)
     largest = communicator.allreduce(mine, "max")
-    if largest[0] == -largest[1] and largest[2] == -largest[3]:
-        return not largest[4]
-    text = json.dumps({"step": step, **json.loads(agreement.description)}).encode()
-    received = communicator.allgatherv(text[:_LARGEST_DESCRIPTION], _LARGEST_DESCRIPTION)
-    raise AgreementError(_differences([bytes(each) for each in received]))
+    alike = largest[0] == -largest[1] and largest[2] == -largest[3]
+    if alike and largest[4] != _Readiness.REFUSES:
+        return bool(largest[4] == _Readiness.FINITE)
+    mine_in_words = {"step": step, **json.loads(agreement.description)}
+    raise AgreementError(_differences(_gathered(mine_in_words, communicator)))
+
+
+def refuse(error: Exception, communicator: Communicator) -> None:
+    """Take part in the peers' `agree` only to tell them why this rank cannot; collective.
+
+    They raise AgreementError with the text of ``error``, and the communicator stays usable.
+    """
+    nothing = np.iinfo(np.int64).min
+    mine = np.array([nothing] * 4 + [_Readiness.REFUSES], np.int64)
+    with contextlib.suppress(GradwireError):  # the caller is about to raise the cause
+        communicator.allreduce(mine, "max")
+        _gathered({_REFUSAL: f"{type(error).__name__}: {error}"[:1000]}, communicator)
+
+
+@contextlib.contextmanager
+def refusing(communicator: Communicator) -> Iterator[None]:
+    """Around what precedes `agree`: an error in it leaves no peer waiting."""
+    try:
+        yield
+    except Exception as error:
+        refuse(error, communicator)
+        raise
+    except BaseException as error:  # interrupted: no time for manners
+        communicator.fail(error)
+        raise
+
+
+def _gathered(description: Mapping[str, Any], communicator: Communicator) -> list[bytes]:
+    text = json.dumps(description).encode()[:_LARGEST_DESCRIPTION]
+    return [bytes(each) for each in communicator.allgatherv(text, _LARGEST_DESCRIPTION)]
 
 
 def _differences(texts: list[bytes]) -> str:
@@ -67,6 +110,13 @@ def _differences(texts: list[bytes]) -> str:
         descriptions = [json.loads(text) for text in texts]
     except ValueError:  # cut off: too long to compare field by field
         return "ranks disagree about what they exchange, and the descriptions are too long to show"
+    refusals = [
+        f"rank {rank} {_REFUSAL}: {other[_REFUSAL]}"
+        for rank, other in enumerate(descriptions)
+        if _REFUSAL in other
+    ]
+    if refusals:
+        return "; ".join(refusals)
     first, lines = descriptions[0], []
     for rank, other in enumerate(descriptions):
         for name in sorted({*first, *other}):

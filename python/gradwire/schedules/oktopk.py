@@ -32,6 +32,9 @@ from gradwire.schedules.ownership import Owned, gather, split
 from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
 from gradwire.schedules.winners import winners
 
+# More than the buckets of a large model; beyond, regions are cut anew.
+MAX_PARTITIONS = 1024
+
 
 @dataclass
 class _Partition:
@@ -127,6 +130,9 @@ class OkTopk(Schedule):
             return known
         loads = communicator.allreduce(tile_loads(payload.indices, payload.numel), "sum")
         boundaries = balanced_regions(loads, payload.numel, communicator.size)
+        self._partitions.pop(key, None)
+        if len(self._partitions) >= MAX_PARTITIONS:
+            del self._partitions[next(iter(self._partitions))]  # cut the longest ago
         self._partitions[key] = _Partition(boundaries, since=1)
         return self._partitions[key]
 

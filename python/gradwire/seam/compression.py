@@ -58,6 +58,19 @@ class HorovodCompression:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.config.items() if k != "id")
         return f"Compression.{self.config['id']}({arguments})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy or pickle the configuration, as launchers do that send it to the ranks.
+
+        Raises:
+            ConfigError: there is state, which a copy would lose or share.
+        """
+        if self._in_order or self._to_load or self._sessions_without_optimizer:
+            raise ConfigError(
+                f"{self!r} is in use and cannot be copied: call it for a new one of the same "
+                "configuration, and carry its state over with state_dict() and load_state_dict()"
+            )
+        return HorovodCompression, (self.config, self._new_session)
+
     def compress(self, tensor: Any) -> tuple[Any, Any]:
         """Take a gradient; return the tensor that Horovod sums and the ticket for decompress."""
         origin = find_origin(tensor, [each() for each in self._attached])

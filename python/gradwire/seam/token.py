@@ -21,7 +21,7 @@ from gradwire.compressors import Compressor
 from gradwire.errors import ConfigError, GradwireError
 from gradwire.exchange import Exchange
 from gradwire.payload import Float32
-from gradwire.schedules import Schedule
+from gradwire.schedules import Schedule, refusing
 from gradwire.seam.origin import Origin
 from gradwire.seam.statistics import Statistics, allreduce_bytes
 from gradwire.seam.transport import open_communicator
@@ -33,7 +33,7 @@ class TokenConfig:
     """What a token session needs to know."""
 
     compressor: Compressor
-    schedule: Schedule
+    schedule: type[Schedule]
     transport: str
     seed: int
     bucket_bytes: int
@@ -121,12 +121,14 @@ class TokenSession:
         sent, messages = counters.bytes_sent, counters.messages_sent
         tensors = {name: tickets[name].tensor for name in sorted(tickets)}
         memory = self.memory or self._new_memory()
-        buckets = memory.buckets({name: tensor.numel() for name, tensor in tensors.items()})
+        with refusing(exchange.communicator):
+            buckets = memory.buckets({name: tensor.numel() for name, tensor in tensors.items()})
         feedback = self.memory is not None and exchange.compressor.traits.needs_residual
         dtypes = ", ".join(sorted({str(tensor.dtype) for tensor in tensors.values()}))
         reduced = []
         for planned, residual in buckets:
-            collect(planned, tensors, residual.acc)
+            with refusing(exchange.communicator):
+                collect(planned, tensors, residual.acc)
             bucket = replace(planned.bucket, description=f"{planned.bucket.description}, {dtypes}")
             reduced.append(
                 exchange.reduce(bucket, residual.acc, self.step, residual if feedback else None)
@@ -156,13 +158,14 @@ class TokenSession:
         return float((token if known is None else known) / self.process_set.size())
 
     def _new_memory(self) -> BucketMemory:
-        sparse = self.config.compressor.traits.sparse
-        return BucketMemory(self.config.bucket_bytes, self.config.min_numel if sparse else 0)
+        # A tail is float32: beside it, a cast's values would no longer be narrow.
+        casts = self.config.compressor.traits.rounding is not None
+        return BucketMemory(self.config.bucket_bytes, 0 if casts else self.config.min_numel)
 
     def _open(self) -> Exchange:
         config = self.config
         communicator = open_communicator(self.process_set, config.transport)
-        self._exchange = Exchange(config.compressor, config.schedule, communicator, config.seed)
+        self._exchange = Exchange(config.compressor, config.schedule(), communicator, config.seed)
         return self._exchange
 
     def _book(self, tensors: dict[str, Any], sent: int, finite: bool) -> None:

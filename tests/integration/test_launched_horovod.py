@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("horovod") is None, reason="Horovod is not installed"),
 ]
 PROGRAMS = Path(__file__).parent / "horovod_programs.py"
-TIMEOUT = 200.0  # seconds, for a machine with little time to spare; a hang lasts for ever
+TIMEOUT = 280.0  # seconds, for a machine with little time to spare; a hang would last for ever
 LAUNCHERS = [
     pytest.param(
         mpirun,
