@@ -144,7 +144,7 @@ stage_horovod() {
   done
 }
 
-stage_quickstart() { run "quickstart, 20 steps" "$root/scripts/quickstart.sh" --steps 20; }
+stage_quickstart() { run "quickstart, 80 steps" "$root/scripts/quickstart.sh" --steps 80; }
 
 # ---- all ------------------------------------------------------------------------------------------------------------
 
