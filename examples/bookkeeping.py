@@ -108,14 +108,22 @@ class Meter:
         self.seconds.append(time.perf_counter() - self.started)
         self.wire_bytes.append(self.compression.stats()["last_bytes_sent"])
 
-    def report(self, skip: int) -> dict[str, float]:
+    def report(self, skip: int) -> dict[str, float | None]:
         """Bytes as the mean over ranks and steps, seconds as this rank's median step.
 
         ``skip`` is the number of steps at the start that ``*_after_warmup`` and the seconds leave
-        out; where no step would remain, all of them count.
+        out. Where no step remains, the former is None and the latter are those of all steps.
         """
         stats = self.compression.stats()
-        settled = slice(skip if skip < len(self.seconds) else 0, None)
+        too_short = skip >= len(self.seconds)
+        if too_short and hvd.rank() == 0:
+            print(
+                f"all {len(self.seconds)} steps belong to the dense warm-up and the density ramp "
+                f"({skip} steps): nothing was measured at the final density; take more --steps, or "
+                "fewer --warmup-steps and --ramp-steps",
+                flush=True,
+            )
+        settled = slice(0 if too_short else skip, None)
         means = torch.tensor(
             [
                 statistics.fmean(self.wire_bytes),
@@ -128,7 +136,7 @@ class Meter:
         overall, after_warmup, dense = hvd.allreduce(means, op=hvd.Average, name="report").tolist()
         return {
             "wire_bytes_per_step": overall,
-            "wire_bytes_per_step_after_warmup": after_warmup,
+            "wire_bytes_per_step_after_warmup": None if too_short else after_warmup,
             "dense_bytes_per_step": dense,
             "step_seconds": statistics.median(self.seconds[settled]),
         }

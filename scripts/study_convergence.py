@@ -154,6 +154,8 @@ def compare_wire(runs: list[Run], method: str) -> dict[str, Any]:
         return statistics.fmean(run[key] for run in group)
 
     dense_bytes = mean(dense, "wire_bytes_per_step")
+    if any(run["wire_bytes_per_step_after_warmup"] is None for run in compressed):
+        raise SystemExit("a run has no step after its warm-up and ramp: take more --steps")
     after_warmup = mean(compressed, "wire_bytes_per_step_after_warmup")
     overall = mean(compressed, "wire_bytes_per_step")
     return {

