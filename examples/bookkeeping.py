@@ -16,6 +16,8 @@ import horovod.torch as hvd
 import torch
 from torch import nn
 
+from gradwire.buckets import DEFAULT_MIN_NUMEL
+
 DENSE = ("none", "fp16", "bf16")
 SPARSE = ("topk", "randomk", "oktopk")
 
@@ -42,7 +44,10 @@ def common_flags(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--warmup-steps", type=int, help="dense steps at first")
     parser.add_argument("--ramp-steps", type=int, help="steps in which the density then falls")
     parser.add_argument(
-        "--min-numel", type=int, default=1024, help="tensors with fewer elements travel dense"
+        "--min-numel",
+        type=int,
+        default=DEFAULT_MIN_NUMEL,
+        help="tensors with fewer elements travel dense",
     )
     parser.add_argument("--summary", type=Path, help="JSON file that rank 0 writes at the end")
     return parser

