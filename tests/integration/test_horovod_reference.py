@@ -26,7 +26,7 @@ from gradwire.horovod import Compression
 
 pytestmark = pytest.mark.integration
 _horovod = pytest.fixture(autouse=True)(horovod_running)
-STEPS = 4
+STEPS = 5
 SIZES = {name: int(np.prod(shape)) for name, shape in SHAPES.items()}
 
 

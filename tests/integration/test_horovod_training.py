@@ -21,7 +21,7 @@ COMPRESSIONS: dict[str, Any] = {
     "oktopk": Compression.oktopk(0.05, min_numel=64),
     "oktopk warm": Compression.oktopk(0.02, warmup_steps=3, ramp_steps=3, min_numel=0),
 }
-STEPS = 8
+STEPS = 12
 OPTIMIZERS = {
     "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
     "adam": lambda p: torch.optim.AdamW(p, lr=0.01),
@@ -83,7 +83,7 @@ def test_learns_and_replicas_agree(name: str, kind: str) -> None:
     hvd.broadcast_optimizer_state(optimizer, root_rank=0)
     before = dict(COMPRESSIONS[name].stats())
     losses = _train(model, optimizer, STEPS)
-    assert losses[-1] < 0.8 * losses[0], losses
+    assert losses[-1] < 0.7 * losses[0], losses
     assert_replicas(dict(model.named_parameters()))
     assert torch.equal(model[0].weight, frozen)
     stats = COMPRESSIONS[name].stats()

@@ -86,10 +86,11 @@ def test_an_exception_of_one_rank_ends_the_job(
 
 
 @launchers
-def test_join_is_refused_with_the_reason(launcher: object) -> None:
-    job = _run(launcher, "joins", ranks=3)
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.deep), 3])
+def test_join_is_refused_with_the_reason(launcher: object, ranks: int) -> None:
+    job = _run(launcher, "joins", ranks=ranks)
     assert job.returncode != 0, job.stdout
-    assert "2 of 3 ranks take part in this step" in job.stdout, job.stdout
+    assert f"{ranks - 1} of {ranks} ranks take part in this step" in job.stdout, job.stdout
     assert "hvd.join() cannot be used with it" in job.stdout, job.stdout
 
 

@@ -61,12 +61,13 @@ FLOATS = np.zeros((4, 5), np.float32)
 )
 @pytest.mark.parametrize("size", [1, 2])
 def test_wrong_arguments(arguments: dict[str, Any], complaint: str, size: int) -> None:
-    """Refused before anything is written; the ranks stay in step."""
+    """Refused before anything but the agreement is sent or written; the ranks stay in step."""
     before = GRADIENT.copy(), FLOATS.copy()
 
     def rank(communicator: Communicator) -> None:
         with pytest.raises(ConfigError, match=complaint):
             sparse_allreduce(**{"gradient": GRADIENT, "comm": communicator, **arguments})
+        assert communicator.counters.messages_sent <= 3 * (size - 1)  # the agreement
         communicator.barrier()
 
     Simulation(size).run(rank)
