@@ -3,6 +3,7 @@
 #include "gradwire/magnitude.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 void to_bfloat16(const float* x, std::uint64_t n, std::uint16_t* out) noexcept {
     for (std::uint64_t i = 0; i < n; ++i) {
@@ -22,4 +23,5 @@ void from_bfloat16(const std::uint16_t* bits, std::uint64_t n, float* out) noexc
     }
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

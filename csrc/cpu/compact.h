@@ -4,10 +4,12 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/magnitude.h"
 #include "gradwire/select.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 constexpr std::uint64_t kBlock = 32;
 // Elements that a fused pass keeps in the first-level cache between its steps.
@@ -73,4 +75,5 @@ inline std::uint64_t compact(const float* x, std::uint64_t n, std::uint64_t base
     return count;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

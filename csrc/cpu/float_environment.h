@@ -5,7 +5,10 @@
 #include <xmmintrin.h>
 #endif
 
+#include "gradwire/isa.h"
+
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 // While it lives, this thread keeps denormals and rounds to nearest.
 class IeeeArithmetic {
@@ -28,4 +31,5 @@ class IeeeArithmetic {
 #endif
 };
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -7,6 +7,7 @@
 #include "radix.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
 // Adds to counts those of x whose leading bits are `prefix`; in later digits they are rare.
@@ -147,4 +148,5 @@ Status kth_magnitude(const float* x, std::uint64_t n, std::uint64_t k, void* wor
     return Status::ok;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -5,6 +5,7 @@
 #include "increasing.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
 constexpr unsigned kTileBits = 16;
@@ -135,4 +136,5 @@ Status decode_indices(const std::uint8_t* data, std::uint64_t bytes, std::uint64
                                     : decode_tile16(data, count, range, out);
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

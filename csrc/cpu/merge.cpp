@@ -6,6 +6,7 @@
 #include "increasing.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
 // One tile of the index space is summed densely in the first-level cache; tiles that no chunk
@@ -123,4 +124,5 @@ Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint3
     return Status::ok;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/magnitude.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 struct Digit {
     unsigned shift;
@@ -40,4 +42,5 @@ void reset_counts(std::uint32_t* counts) noexcept;
 Cut narrow(const float* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
            std::uint32_t* counts, bool counted) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

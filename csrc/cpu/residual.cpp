@@ -5,6 +5,7 @@
 #include "vectorize.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 void compensate(const float* gradient, const float* residual, std::uint64_t n,
                 float* acc) noexcept {
@@ -27,4 +28,5 @@ Status clear(float* x, std::uint64_t n, const std::uint32_t* indices,
     return Status::ok;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

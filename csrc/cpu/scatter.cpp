@@ -4,6 +4,7 @@
 #include "increasing.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 Status check_indices(const std::uint32_t* indices, std::uint64_t count, std::uint64_t n) noexcept {
     if (!strictly_increasing(indices, count)) {
@@ -37,4 +38,5 @@ Status scatter_add(float* out, std::uint64_t n, const std::uint32_t* indices, co
     return Status::ok;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

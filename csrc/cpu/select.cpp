@@ -7,6 +7,7 @@
 #include "gradwire/residual.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
 Selection by_threshold(std::uint64_t found, std::uint64_t capacity, float threshold) noexcept {
@@ -33,4 +34,5 @@ void compensate_select(const float* gradient, const float* residual, std::uint64
     *result = by_threshold(found, out.capacity, threshold);
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

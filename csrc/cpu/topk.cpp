@@ -7,6 +7,7 @@
 #include "radix.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
 constexpr std::uint64_t kAlignment = 64;
@@ -171,4 +172,5 @@ Status compensate_topk(const float* gradient, const float* residual, std::uint64
     return Status::ok;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -76,9 +76,9 @@ def _find(look: Callable[[], str]) -> Finding:
 
 
 def _cpu_kernels() -> str:
-    from gradwire import _cpu
+    from gradwire.kernels import native
 
-    return f"native, in {_cpu.__name__}"
+    return f"{native.current_isa()}; this processor runs {', '.join(native.isas())}"
 
 
 def _cuda_kernels() -> str:

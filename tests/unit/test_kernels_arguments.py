@@ -12,7 +12,7 @@ from gradwire import __version__, _cpu, kernels
 from gradwire.errors import ConfigError, MissingDependencyError
 
 REFUSED = {
-    "a list": ([1.0, 2.0], "must be a NumPy array or a torch tensor, got list"),
+    "a list": ([1.0, 2.0], "must be a NumPy array, a torch tensor or .* DLPack, got list"),
     "float64": (np.ones(3), "must have dtype float32, got float64"),
     "two dimensions": (np.ones((2, 2), np.float32), "must have one dimension, got 2"),
     "a stride": (np.ones(6, np.float32)[::2], "must be contiguous"),

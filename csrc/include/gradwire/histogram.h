@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 // True if no element is infinite or NaN. Stops at the first tile that has one.
 bool finite_check(const float* x, std::uint64_t n) noexcept;
@@ -23,4 +25,5 @@ std::uint64_t kth_magnitude_workspace() noexcept;
 Status kth_magnitude(const float* x, std::uint64_t n, std::uint64_t k, void* workspace,
                      std::uint64_t workspace_bytes, float* result) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

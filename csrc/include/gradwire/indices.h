@@ -8,9 +8,11 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 enum class IndexCodec : std::int32_t { u32 = 0, tile16 = 1 };
 
@@ -32,4 +34,5 @@ Status encode_indices(const std::uint32_t* indices, std::uint64_t count, IndexRa
 Status decode_indices(const std::uint8_t* data, std::uint64_t bytes, std::uint64_t count,
                       IndexRange range, IndexCodec codec, std::uint32_t* out) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

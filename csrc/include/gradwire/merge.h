@@ -3,10 +3,12 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/select.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 struct Chunk {
     const std::uint32_t* indices;
@@ -25,4 +27,5 @@ Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* curs
 Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint32_t* b,
                  std::uint64_t b_count, std::uint32_t* out, std::uint64_t* written) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

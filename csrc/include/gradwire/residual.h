@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 // acc = residual + gradient, in this operand order (it decides which NaN survives). acc may be
 // gradient or residual itself. 12 bytes per element.
@@ -14,4 +16,5 @@ void compensate(const float* gradient, const float* residual, std::uint64_t n, f
 // x[indices] = +0. Indices must be strictly increasing and < n; checked before anything is written.
 Status clear(float* x, std::uint64_t n, const std::uint32_t* indices, std::uint64_t count) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

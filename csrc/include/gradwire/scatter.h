@@ -4,9 +4,11 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 // not_increasing or index_out_of_range if the indices are not what sparse operations need.
 Status check_indices(const std::uint32_t* indices, std::uint64_t count, std::uint64_t n) noexcept;
@@ -19,4 +21,5 @@ Status scatter(float* out, std::uint64_t n, const std::uint32_t* indices, const 
 Status scatter_add(float* out, std::uint64_t n, const std::uint32_t* indices, const float* values,
                    std::uint64_t count) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -7,9 +7,11 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 struct Entries {  // room for `capacity` entries
     std::uint32_t* indices;
@@ -48,4 +50,5 @@ Status compensate_topk(const float* gradient, const float* residual, std::uint64
                        std::uint64_t k, float floor, float* acc, Entries out, void* workspace,
                        std::uint64_t workspace_bytes, Selection* result) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

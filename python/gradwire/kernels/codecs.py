@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradwire import _cpu
 from gradwire.errors import ConfigError, WireError
+from gradwire.kernels import native
 from gradwire.kernels.arguments import WORD, integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, require_disjoint, view, writable
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length as length_of
 
 _CODECS: dict[str, int] = {"u32": 0, "tile16": 1}
 
@@ -22,13 +22,11 @@ def to_bfloat16(x: Array, out: Array | None = None) -> Array:
     x: (n,) float32. out: at least (n,) uint16, allocated when None. Too large becomes infinity; NaN
     stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
     """
-    at = view("to_bfloat16: x", x, "float32")
+    size = length_of(x)
     if out is None:
-        out = allocate(at.size, "uint16", x)
-    at_out = writable("to_bfloat16: out", out, "uint16", at.size)
-    require_disjoint("to_bfloat16", at, at_out, "x and out")
-    _cpu.to_bfloat16(at.address, at.size, at_out.address)
-    return out[: at.size]
+        out = allocate(size, "uint16", x)
+    native.cpu.to_bfloat16(x, out)
+    return out[:size]
 
 
 def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
@@ -36,20 +34,18 @@ def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
 
     bits: (n,) uint16. out: at least (n,) float32, allocated when None. 6 bytes per element.
     """
-    at = view("from_bfloat16: bits", bits, "uint16")
+    size = length_of(bits)
     if out is None:
-        out = allocate(at.size, "float32", bits)
-    at_out = writable("from_bfloat16: out", out, "float32", at.size)
-    require_disjoint("from_bfloat16", at, at_out, "bits and out")
-    _cpu.from_bfloat16(at.address, at.size, at_out.address)
-    return out[: at.size]
+        out = allocate(size, "float32", bits)
+    native.cpu.from_bfloat16(bits, out)
+    return out[:size]
 
 
 def encoded_size(count: int, length: int, codec: str) -> int:
     """Return the exact bytes of `count` indices of a range of `length` positions."""
     count = integer("encoded_size: count", count, 0, MAX_LENGTH)
     length = integer("encoded_size: length", length, 0, WORD)
-    return _cpu.encoded_size(count, length, _codec("encoded_size", codec))
+    return int(native.cpu.encoded_size(count, length, _codec("encoded_size", codec)))
 
 
 def encode_indices(
@@ -63,15 +59,12 @@ def encode_indices(
     when None; must not overlap indices. Returns its written part. Indices that are not strictly
     increasing or outside the range: ConfigError, nothing written.
     """
-    at = view("encode_indices: indices", indices, "uint32")
     begin, length = _range("encode_indices", begin, length)
     number = _codec("encode_indices", codec)
-    size = _cpu.encoded_size(at.size, length, number)
+    size = native.cpu.encoded_size(length_of(indices), length, number)
     if out is None:
         out = allocate(size, "uint8", indices)
-    at_out = writable("encode_indices: out", out, "uint8", size)
-    require_disjoint("encode_indices", at, at_out, "indices and out")
-    _cpu.encode_indices(at.address, at.size, begin, length, number, at_out.address)
+    native.cpu.encode_indices(indices, begin, length, number, out)
     return out[:size]
 
 
@@ -92,22 +85,19 @@ def decode_indices(
     """
     if isinstance(data, (bytes, bytearray, memoryview)):
         data = np.frombuffer(data, np.uint8)
-    at = view("decode_indices: data", data, "uint8")
     count = integer("decode_indices: count", count, 0, MAX_LENGTH)
     begin, length = _range("decode_indices", begin, length)
     number = _codec("decode_indices", codec)
-    _require_size(at.size, count, length, number)
+    _require_size(length_of(data), count, length, number)
     if out is None:
         out = allocate(count, "uint32", data)
-    at_out = writable("decode_indices: out", out, "uint32", count)
-    require_disjoint("decode_indices", at, at_out, "data and out")
-    _cpu.decode_indices(at.address, at.size, count, begin, length, number, at_out.address)
+    native.cpu.decode_indices(data, count, begin, length, number, out)
     return out[:count]
 
 
 def _require_size(size: int, count: int, length: int, codec: int) -> None:
     """Refuse a wrong length before `count`, which may be hostile too, decides an allocation."""
-    expected = _cpu.encoded_size(count, length, codec)
+    expected = native.cpu.encoded_size(count, length, codec)
     if size != expected:
         raise WireError(
             f"decode_indices: {count} indices of a range of {length} take {expected} bytes, "

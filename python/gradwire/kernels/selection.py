@@ -11,15 +11,15 @@ is above infinity, and infinity above every finite number. Every operation here 
 
 from __future__ import annotations
 
-from gradwire import _cpu
+from gradwire.kernels import native
 from gradwire.kernels.arguments import integer, magnitude
-from gradwire.kernels.arrays import MAX_LENGTH, Array, view
-from gradwire.kernels.buffers import Selected, compensation, entries, require_apart, workspace_view
+from gradwire.kernels.arrays import MAX_LENGTH, Array, length
+from gradwire.kernels.buffers import Selected, entries, selected, workspace_of
 
 
 def topk_workspace(k: int) -> int:
     """Return the bytes of workspace that topk and compensate_topk need for k: O(k), not O(n)."""
-    return _cpu.topk_workspace(integer("topk_workspace: k", k, 0, MAX_LENGTH))
+    return int(native.cpu.topk_workspace(integer("topk_workspace: k", k, 0, MAX_LENGTH)))
 
 
 def topk(
@@ -38,24 +38,11 @@ def topk(
     module. Reads 8 bytes per element; more only if over k + 4096 entries share the 13 leading
     magnitude bits of the k-th.
     """
-    at = view("topk: x", x, "float32")
     k = integer("topk: k", k, 0, MAX_LENGTH)
-    most = min(k, at.size)
-    out = entries("topk", out_indices, out_values, most, x)
-    work = workspace_view("topk", workspace, topk_workspace(most))
-    require_apart("topk", [("x", at)], [*out.named(), ("workspace", work)])
-    return out.selected(
-        _cpu.topk(
-            at.address,
-            at.size,
-            k,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-            work.address,
-            work.size,
-        )
-    )
+    most = min(k, length(x))
+    indices, values = entries(out_indices, out_values, most, x)
+    work = workspace_of(workspace, native.cpu.topk_workspace(most))
+    return selected(indices, values, native.cpu.topk(x, k, indices, values, work))
 
 
 def select(x: Array, threshold: float, out_indices: Array, out_values: Array) -> Selected:
@@ -65,20 +52,9 @@ def select(x: Array, threshold: float, out_indices: Array, out_values: Array) ->
     and out_values: (c,) float32 are the capacity: when found exceeds it, the first c entries were
     written. Determinism and order: see the module. Reads 4 bytes per element.
     """
-    at = view("select: x", x, "float32")
     threshold = magnitude("select: threshold", threshold)
-    out = entries("select", out_indices, out_values, 0, x)
-    require_apart("select", [("x", at)], out.named())
-    return out.selected(
-        _cpu.select(
-            at.address,
-            at.size,
-            threshold,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-        )
-    )
+    result = native.cpu.select(x, threshold, out_indices, out_values)
+    return selected(out_indices, out_values, result)
 
 
 def compensate_select(
@@ -95,22 +71,11 @@ def compensate_select(
     share memory. The residual is never written. Threshold, outputs and result: see select.
     One pass, 12 bytes per element.
     """
-    name = "compensate_select"
-    threshold = magnitude(f"{name}: threshold", threshold)
-    out = entries(name, out_indices, out_values, 0, gradient)
-    sources = compensation(name, gradient, residual, out_acc, out.named())
-    return out.selected(
-        _cpu.compensate_select(
-            sources[0].address,
-            sources[1].address,
-            sources[0].size,
-            threshold,
-            sources[2].address,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-        )
+    threshold = magnitude("compensate_select: threshold", threshold)
+    result = native.cpu.compensate_select(
+        gradient, residual, threshold, out_acc, out_indices, out_values
     )
+    return selected(out_indices, out_values, result)
 
 
 def compensate_topk(
@@ -131,27 +96,12 @@ def compensate_topk(
     while between k and 2 * k + 4096 entries reach it, else 16 (too low) or 20 (too high).
     Outputs, workspace and result: see topk.
     """
-    name = "compensate_topk"
-    size = view(f"{name}: gradient", gradient, "float32").size
-    k = integer(f"{name}: k", k, 0, MAX_LENGTH)
-    most = min(k, size)
-    floor = magnitude(f"{name}: floor", floor)
-    out = entries(name, out_indices, out_values, most, gradient)
-    work = workspace_view(name, workspace, topk_workspace(most))
-    others = [*out.named(), ("workspace", work)]
-    sources = compensation(name, gradient, residual, out_acc, others)
-    return out.selected(
-        _cpu.compensate_topk(
-            sources[0].address,
-            sources[1].address,
-            size,
-            k,
-            floor,
-            sources[2].address,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-            work.address,
-            work.size,
-        )
+    k = integer("compensate_topk: k", k, 0, MAX_LENGTH)
+    floor = magnitude("compensate_topk: floor", floor)
+    most = min(k, length(gradient))
+    indices, values = entries(out_indices, out_values, most, gradient)
+    work = workspace_of(workspace, native.cpu.topk_workspace(most))
+    result = native.cpu.compensate_topk(
+        gradient, residual, k, floor, out_acc, indices, values, work
     )
+    return selected(indices, values, result)

@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradwire import _cpu
+from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
-from gradwire.kernels.arrays import (
-    MAX_LENGTH,
-    Array,
-    allocate,
-    require_disjoint,
-    view,
-    writable,
-)
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate
 
 MAX_HISTOGRAM_BITS = 24
 MAGNITUDE_BITS = 31
@@ -28,8 +21,7 @@ def finite_check(x: Array) -> bool:
 
     x: (n,) float32. Reads 4 bytes per element; stops early when it finds one.
     """
-    at = view("finite_check: x", x, "float32")
-    return _cpu.finite_check(at.address, at.size)
+    return bool(native.cpu.finite_check(x))
 
 
 def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | None = None) -> Array:
@@ -40,7 +32,6 @@ def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | Non
     out: at least (2**bits,) uint64; overwritten. Returns the counts, (2**bits,) uint64.
     Reads 4 bytes per element.
     """
-    at = view("histogram: x", x, "float32")
     bits = integer("histogram: bits", bits, 1, MAX_HISTOGRAM_BITS)
     shift = integer("histogram: shift", shift, 0, MAGNITUDE_BITS - bits)
     last = (1 << (MAGNITUDE_BITS - shift - bits)) - 1
@@ -48,9 +39,7 @@ def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | Non
     bins = 1 << bits
     if out is None:
         out = allocate(bins, "uint64", x)
-    counts = writable("histogram: out", out, "uint64", bins)
-    require_disjoint("histogram", at, counts, "x and out")
-    _cpu.histogram(at.address, at.size, shift, bits, prefix, counts.address)
+    native.cpu.histogram(x, shift, bits, prefix, out)
     return out[:bins]
 
 
@@ -60,7 +49,6 @@ def kth_magnitude(x: Array, k: int) -> float:
     x: (n,) float32; k >= 1. Reads x three times, 12 bytes per element, most of it at the speed of
     a plain read.
     """
-    at = view("kth_magnitude: x", x, "float32")
     k = integer("kth_magnitude: k", k, 1, MAX_LENGTH)
-    work = np.empty(_cpu.kth_magnitude_workspace(), np.uint8)
-    return _cpu.kth_magnitude(at.address, at.size, k, work.ctypes.data, work.size)
+    work = np.empty(native.cpu.kth_magnitude_workspace(), np.uint8)
+    return float(native.cpu.kth_magnitude(x, k, work))

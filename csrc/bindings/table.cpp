@@ -1,0 +1,15 @@
+#include "families.h"
+
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
+
+void bind_all(pybind11::module_& module) {
+    bind_selection(module);
+    bind_sparse(module);
+    bind_indices(module);
+    bind_casts(module);
+    bind_random(module);
+}
+
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire

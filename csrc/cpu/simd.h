@@ -1,0 +1,39 @@
+// Sixteen lanes at a time, the same on every instruction set: one AVX-512 register, two AVX2
+// registers, or arrays that the compiler turns into what it has. As the number of lanes never
+// changes, neither do the results.
+//
+// A name means the same in all three: see simd_generic.h for the plainest definition of each.
+#pragma once
+
+#include <cstdint>
+
+#include "gradwire/isa.h"
+#include "gradwire/types.h"
+
+#define GRADWIRE_SIMD inline __attribute__((always_inline))
+
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
+
+constexpr std::uint64_t kLanes = 16;
+using Mask = std::uint16_t;  // bit i: lane i
+
+// The mask of the first `count` lanes, count <= 16.
+GRADWIRE_SIMD Mask first_lanes(std::uint64_t count) noexcept {
+    return static_cast<Mask>((std::uint32_t{1} << count) - 1);
+}
+
+GRADWIRE_SIMD std::uint64_t count_lanes(Mask mask) noexcept {
+    return static_cast<std::uint64_t>(__builtin_popcount(mask));
+}
+
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#include "simd_avx512.h"  // IWYU pragma: export
+#elif defined(__AVX2__)
+#include "simd_avx2.h"  // IWYU pragma: export
+#else
+#include "simd_generic.h"  // IWYU pragma: export
+#endif

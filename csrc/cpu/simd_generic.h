@@ -1,0 +1,234 @@
+// Sixteen lanes as arrays; what every name of simd.h means.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "half.h"
+#include "simd.h"
+
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
+
+struct Floats {
+    float lane[kLanes];
+};
+
+struct Words {  // 32 bits each, unsigned unless a name says otherwise
+    std::uint32_t lane[kLanes];
+};
+
+// The result of an operation on each lane.
+template <typename Result, typename Operation>
+GRADWIRE_SIMD Result each(Operation operation) noexcept {
+    Result result;
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        result.lane[i] = operation(i);
+    }
+    return result;
+}
+
+template <typename Predicate>
+GRADWIRE_SIMD Mask mask_where(Predicate predicate) noexcept {
+    std::uint32_t mask = 0;
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        mask |= static_cast<std::uint32_t>(predicate(i)) << i;
+    }
+    return static_cast<Mask>(mask);
+}
+
+// ---- memory; no alignment is needed ----
+
+GRADWIRE_SIMD Floats load(const float* p) noexcept {
+    Floats result;
+    std::memcpy(result.lane, p, sizeof result.lane);
+    return result;
+}
+GRADWIRE_SIMD Floats load(const bfloat16* p) noexcept {
+    return each<Floats>([=](std::uint64_t i) { return widen(p[i]); });
+}
+GRADWIRE_SIMD Floats load(const float16* p) noexcept {
+    return each<Floats>([=](std::uint64_t i) { return widen(p[i]); });
+}
+GRADWIRE_SIMD Words load(const std::uint32_t* p) noexcept {
+    Words result;
+    std::memcpy(result.lane, p, sizeof result.lane);
+    return result;
+}
+GRADWIRE_SIMD Words load(const std::uint16_t* p) noexcept {  // zero-extended
+    return each<Words>([=](std::uint64_t i) { return std::uint32_t{p[i]}; });
+}
+GRADWIRE_SIMD Words load(const std::uint8_t* p) noexcept {  // zero-extended
+    return each<Words>([=](std::uint64_t i) { return std::uint32_t{p[i]}; });
+}
+
+GRADWIRE_SIMD void store(float* p, Floats x) noexcept {
+    std::memcpy(p, x.lane, sizeof x.lane);
+}
+GRADWIRE_SIMD void store(bfloat16* p, Floats x) noexcept {  // to nearest even
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        p[i] = to_bfloat16(x.lane[i]);
+    }
+}
+GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {  // to nearest even
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        p[i] = to_float16(x.lane[i]);
+    }
+}
+GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
+    std::memcpy(p, x.lane, sizeof x.lane);
+}
+GRADWIRE_SIMD void store(std::uint16_t* p, Words x) noexcept {  // the low 16 bits of each lane
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        p[i] = static_cast<std::uint16_t>(x.lane[i]);
+    }
+}
+GRADWIRE_SIMD void store(std::uint8_t* p, Words x) noexcept {  // the low 8 bits of each lane
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        p[i] = static_cast<std::uint8_t>(x.lane[i]);
+    }
+}
+
+// Writes the lanes of the mask one after the other. All 16 places behind p may be written to.
+GRADWIRE_SIMD void compress_store(float* p, Mask mask, Floats x) noexcept {
+    std::uint64_t count = 0;
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        p[count] = x.lane[i];
+        count += (mask >> i) & 1U;
+    }
+}
+GRADWIRE_SIMD void compress_store(std::uint32_t* p, Mask mask, Words x) noexcept {
+    std::uint64_t count = 0;
+    for (std::uint64_t i = 0; i < kLanes; ++i) {
+        p[count] = x.lane[i];
+        count += (mask >> i) & 1U;
+    }
+}
+
+// ---- all lanes alike, and bits ----
+
+GRADWIRE_SIMD Floats floats(float value) noexcept {
+    return each<Floats>([=](std::uint64_t) { return value; });
+}
+GRADWIRE_SIMD Words words(std::uint32_t value) noexcept {
+    return each<Words>([=](std::uint64_t) { return value; });
+}
+GRADWIRE_SIMD Words lane_numbers() noexcept {  // 0, 1, ..., 15
+    return each<Words>([](std::uint64_t i) { return static_cast<std::uint32_t>(i); });
+}
+GRADWIRE_SIMD Words as_words(Floats x) noexcept {
+    Words result;
+    std::memcpy(result.lane, x.lane, sizeof result.lane);
+    return result;
+}
+GRADWIRE_SIMD Floats as_floats(Words x) noexcept {
+    Floats result;
+    std::memcpy(result.lane, x.lane, sizeof result.lane);
+    return result;
+}
+
+// ---- float32, as IEEE 754 rounds to nearest ----
+
+GRADWIRE_SIMD Floats operator+(Floats a, Floats b) noexcept {
+    return each<Floats>([&](std::uint64_t i) { return a.lane[i] + b.lane[i]; });
+}
+GRADWIRE_SIMD Floats operator-(Floats a, Floats b) noexcept {
+    return each<Floats>([&](std::uint64_t i) { return a.lane[i] - b.lane[i]; });
+}
+GRADWIRE_SIMD Floats operator*(Floats a, Floats b) noexcept {
+    return each<Floats>([&](std::uint64_t i) { return a.lane[i] * b.lane[i]; });
+}
+GRADWIRE_SIMD Floats operator/(Floats a, Floats b) noexcept {
+    return each<Floats>([&](std::uint64_t i) { return a.lane[i] / b.lane[i]; });
+}
+GRADWIRE_SIMD Floats floor(Floats x) noexcept {
+    return each<Floats>([&](std::uint64_t i) { return std::floor(x.lane[i]); });
+}
+GRADWIRE_SIMD Mask less(Floats a, Floats b) noexcept {  // false where either is NaN
+    return mask_where([&](std::uint64_t i) { return a.lane[i] < b.lane[i]; });
+}
+GRADWIRE_SIMD Mask less_equal(Floats a, Floats b) noexcept {  // false where either is NaN
+    return mask_where([&](std::uint64_t i) { return a.lane[i] <= b.lane[i]; });
+}
+
+// ---- conversions: values in (-2^31, 2^31) ----
+
+GRADWIRE_SIMD Words truncate(Floats x) noexcept {  // towards zero, as two's complement
+    return each<Words>([&](std::uint64_t i) {
+        return static_cast<std::uint32_t>(static_cast<std::int32_t>(x.lane[i]));
+    });
+}
+GRADWIRE_SIMD Floats to_floats(Words x) noexcept {  // of two's complement
+    return each<Floats>(
+        [&](std::uint64_t i) { return static_cast<float>(static_cast<std::int32_t>(x.lane[i])); });
+}
+
+// ---- integers; additions and products wrap around ----
+
+GRADWIRE_SIMD Words operator+(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return a.lane[i] + b.lane[i]; });
+}
+GRADWIRE_SIMD Words operator-(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return a.lane[i] - b.lane[i]; });
+}
+GRADWIRE_SIMD Words operator&(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return a.lane[i] & b.lane[i]; });
+}
+GRADWIRE_SIMD Words operator|(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return a.lane[i] | b.lane[i]; });
+}
+GRADWIRE_SIMD Words operator^(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return a.lane[i] ^ b.lane[i]; });
+}
+template <int bits>
+GRADWIRE_SIMD Words shift_left(Words x) noexcept {
+    return each<Words>([&](std::uint64_t i) { return x.lane[i] << bits; });
+}
+template <int bits>
+GRADWIRE_SIMD Words shift_right(Words x) noexcept {  // zeros come in
+    return each<Words>([&](std::uint64_t i) { return x.lane[i] >> bits; });
+}
+GRADWIRE_SIMD Words shift_left(Words x, Words bits) noexcept {  // each lane by its own, < 32
+    return each<Words>([&](std::uint64_t i) { return x.lane[i] << bits.lane[i]; });
+}
+GRADWIRE_SIMD Words shift_right(Words x, Words bits) noexcept {
+    return each<Words>([&](std::uint64_t i) { return x.lane[i] >> bits.lane[i]; });
+}
+GRADWIRE_SIMD Words multiply_low(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return a.lane[i] * b.lane[i]; });
+}
+GRADWIRE_SIMD Words multiply_high(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) {
+        return static_cast<std::uint32_t>((std::uint64_t{a.lane[i]} * b.lane[i]) >> 32);
+    });
+}
+// From here on words are below 2^31, as magnitudes are.
+GRADWIRE_SIMD Words larger(Words a, Words b) noexcept {
+    return each<Words>(
+        [&](std::uint64_t i) { return a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i]; });
+}
+GRADWIRE_SIMD Words smaller(Words a, Words b) noexcept {
+    return each<Words>(
+        [&](std::uint64_t i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; });
+}
+GRADWIRE_SIMD Mask less(Words a, Words b) noexcept {
+    return mask_where([&](std::uint64_t i) { return a.lane[i] < b.lane[i]; });
+}
+GRADWIRE_SIMD Mask equal(Words a, Words b) noexcept {
+    return mask_where([&](std::uint64_t i) { return a.lane[i] == b.lane[i]; });
+}
+
+// ---- choosing ----
+
+GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
+    return each<Floats>(
+        [&](std::uint64_t i) { return (mask >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+}
+GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
+    return each<Words>(
+        [&](std::uint64_t i) { return (mask >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+}
+
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire
