@@ -11,6 +11,8 @@ import pytest
 from gradwire import __version__, _cpu, kernels
 from gradwire.errors import ConfigError, MissingDependencyError
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 REFUSED = {
     "a list": ([1.0, 2.0], "must be a NumPy array, a torch tensor or .* DLPack, got list"),
     "float64": (np.ones(3), "must have dtype float32, got float64"),

@@ -20,6 +20,8 @@ from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 THRESHOLDS = (0.0, 1e-45, 1e-38, 0.5, 1.0, 2.5, 3.4e38, float("inf"))
 COUNTS = st.sampled_from([0, 1, 2, 10, 33, 1000, 5000]) | st.integers(0, 70_000)
 

@@ -14,6 +14,8 @@ from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 BAD_INDICES = {
     "repeated": [1, 3, 3],
     "falling": [3, 2, 5],

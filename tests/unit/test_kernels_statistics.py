@@ -12,6 +12,8 @@ from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 
 @quick
 @given(vectors())

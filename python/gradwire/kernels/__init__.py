@@ -1,21 +1,16 @@
 """Kernels: one function per operation on raw vectors, checked here and run in native code.
 
-Arrays are NumPy arrays or torch CPU tensors: one-dimensional, contiguous, float32 values and uint32
-indices, fewer than 2**32 elements. Anything else raises ConfigError naming the argument, and a CUDA
-tensor raises MissingDependencyError. Nothing is copied or converted behind the caller's back, and
+Arrays are NumPy arrays, torch CPU tensors or others that offer DLPack: one-dimensional, contiguous,
+fewer than 2**32 elements. Anything else raises ConfigError naming the argument, and a CUDA tensor
+raises MissingDependencyError. Nothing is copied or converted behind the caller's back, and
 native code runs without the interpreter lock. Results are bit-identical to the NumPy specification
 in `gradwire.kernels.reference`. The sum of two NaNs is NaN, but which of the two payloads it
 carries is not specified.
 """
 
 from gradwire.kernels.buffers import Selected
-from gradwire.kernels.codecs import (
-    decode_indices,
-    encode_indices,
-    encoded_size,
-    from_bfloat16,
-    to_bfloat16,
-)
+from gradwire.kernels.casts import from_bfloat16, to_bfloat16
+from gradwire.kernels.indices import decode_indices, encode_indices, encoded_size
 from gradwire.kernels.randomness import fnv1a32, philox4x32, random_indices
 from gradwire.kernels.selection import (
     compensate_select,

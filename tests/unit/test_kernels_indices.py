@@ -12,6 +12,8 @@ from gradwire import kernels
 from gradwire.errors import ConfigError, WireError
 from gradwire.kernels import reference
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 CODECS = ("u32", "tile16")
 TILE = 65_536
 

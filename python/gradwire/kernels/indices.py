@@ -1,7 +1,6 @@
-"""Wire forms of values and indices: bfloat16, and strictly increasing indices of a range.
+"""Wire forms of strictly increasing indices of a range.
 
-Everything here is exact or correctly rounded by integer arithmetic, hence deterministic and the
-same on every machine. All wire integers are little-endian.
+Exact, hence deterministic and the same on every machine. All wire integers are little-endian.
 """
 
 from __future__ import annotations
@@ -11,34 +10,10 @@ import numpy as np
 from gradwire.errors import ConfigError, WireError
 from gradwire.kernels import native
 from gradwire.kernels.arguments import WORD, integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length as length_of
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate
+from gradwire.kernels.arrays import length as length_of
 
 _CODECS: dict[str, int] = {"u32": 0, "tile16": 1}
-
-
-def to_bfloat16(x: Array, out: Array | None = None) -> Array:
-    """Return the bits of x rounded to bfloat16, to nearest, ties to even.
-
-    x: (n,) float32. out: at least (n,) uint16, allocated when None. Too large becomes infinity; NaN
-    stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
-    """
-    size = length_of(x)
-    if out is None:
-        out = allocate(size, "uint16", x)
-    native.cpu.to_bfloat16(x, out)
-    return out[:size]
-
-
-def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
-    """Return the float32 values of bfloat16 bits, exactly.
-
-    bits: (n,) uint16. out: at least (n,) float32, allocated when None. 6 bytes per element.
-    """
-    size = length_of(bits)
-    if out is None:
-        out = allocate(size, "float32", bits)
-    native.cpu.from_bfloat16(bits, out)
-    return out[:size]
 
 
 def encoded_size(count: int, length: int, codec: str) -> int:
