@@ -9,6 +9,7 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
 void bind_selection(pybind11::module_& module);
+void bind_statistics(pybind11::module_& module);
 void bind_sparse(pybind11::module_& module);
 void bind_indices(pybind11::module_& module);
 void bind_casts(pybind11::module_& module);

@@ -1,8 +1,10 @@
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "arrays.h"
 #include "families.h"
-#include "gradwire/histogram.h"
 #include "gradwire/select.h"
 
 namespace gradwire {
@@ -12,10 +14,11 @@ namespace {
 namespace py = pybind11;
 using python::Array;
 using python::kFloat32;
+using python::kFloating;
 using python::kUint32;
-using python::kUint64;
 using python::kUint8;
 using python::Operation;
+using python::visit;
 using python::without_lock;
 using std::uint64_t;
 
@@ -44,7 +47,7 @@ struct Compensation {
     // acc may be gradient itself, but must not overlap it in part, nor the residual at all.
     Compensation(const Operation& operation, py::handle gradient_, py::handle residual_,
                  py::handle acc_)
-        : gradient(operation.input("gradient", gradient_, kFloat32)),
+        : gradient(operation.input("gradient", gradient_, kFloating)),
           residual(operation.input("residual", residual_, kFloat32)),
           acc(operation.output("out_acc", acc_, kFloat32)) {
         operation.same_length(residual, gradient);
@@ -56,44 +59,56 @@ struct Compensation {
     }
 };
 
+// The arrays of momentum correction: compensation, and the momentum in the same way.
+struct MomentumArrays {
+    Compensation compensation;
+    Array momentum;
+    Array out_momentum;
+
+    // out_momentum may be gradient itself; nothing else may overlap.
+    MomentumArrays(const Operation& operation, py::handle gradient_, py::handle momentum_,
+                   py::handle residual_, py::handle out_momentum_, py::handle acc_)
+        : compensation(operation, gradient_, residual_, acc_),
+          momentum(operation.input("momentum", momentum_, kFloat32)),
+          out_momentum(operation.output("out_momentum", out_momentum_, kFloat32)) {
+        const Array& gradient = compensation.gradient;
+        operation.same_length(momentum, gradient);
+        operation.same_length(out_momentum, gradient);
+        operation.apart({&momentum, &compensation.residual, &gradient}, {&compensation.acc});
+        operation.apart({&momentum, &compensation.residual}, {&out_momentum});
+        operation.apart({}, {&compensation.acc, &out_momentum});
+        if (out_momentum.data != gradient.data) {
+            operation.apart({&gradient}, {&out_momentum});
+        }
+    }
+
+    void apart_from(const Operation& operation, std::initializer_list<const Array*> outputs) const {
+        operation.apart({&compensation.gradient, &compensation.residual, &compensation.acc,
+                         &momentum, &out_momentum},
+                        outputs);
+    }
+
+    template <typename T>
+    Momentum<T> of(const T* gradient, float factor, bool nesterov) const noexcept {
+        return {gradient, momentum.as<float>(),     compensation.residual.as<float>(), factor,
+                nesterov, out_momentum.as<float>(), compensation.acc.as<float>()};
+    }
+};
+
 py::tuple to_tuple(const Selection& result) {
     return py::make_tuple(result.written, result.found, result.threshold);
 }
 
-bool finite_check_(py::handle x) {
-    const Array array = Operation("finite_check").input("x", x, kFloat32);
-    return without_lock([&] { return finite_check(array.as<float>(), array.size); });
-}
-
-void histogram_(py::handle x, unsigned shift, unsigned bits, std::uint32_t prefix, py::handle out) {
-    const Operation operation("histogram");
-    const Array array = operation.input("x", x, kFloat32);
-    const Array counts = operation.output("out", out, kUint64, uint64_t{1} << bits);
-    operation.apart({&array}, {&counts});
-    without_lock([&] {
-        histogram(array.as<float>(), array.size, shift, bits, prefix, counts.as<uint64_t>());
-    });
-}
-
-float kth_magnitude_(py::handle x, uint64_t k, py::handle workspace) {
-    const Operation operation("kth_magnitude");
-    const Array array = operation.input("x", x, kFloat32);
-    const Array work = operation.output("workspace", workspace, kUint8, kth_magnitude_workspace());
-    operation.apart({&array}, {&work});
-    float result = 0.0F;
-    operation.check(without_lock([&] {
-        return kth_magnitude(array.as<float>(), array.size, k, work.data, work.size, &result);
-    }));
-    return result;
-}
-
 py::tuple select_(py::handle x, float threshold, py::handle out_indices, py::handle out_values) {
     const Operation operation("select");
-    const Array array = operation.input("x", x, kFloat32);
+    const Array array = operation.input("x", x, kFloating);
     const EntryArrays out(operation, out_indices, out_values, 0);
     operation.apart({&array}, {&out.indices, &out.values});
     Selection result{};
-    without_lock([&] { select(array.as<float>(), array.size, threshold, out.entries(), &result); });
+    without_lock([&] {
+        visit(array,
+              [&](auto* data) { select(data, array.size, threshold, out.entries(), &result); });
+    });
     return to_tuple(result);
 }
 
@@ -105,9 +120,27 @@ py::tuple compensate_select_(py::handle gradient, py::handle residual, float thr
     operation.apart({&arrays.gradient, &arrays.residual, &arrays.acc}, {&out.indices, &out.values});
     Selection result{};
     without_lock([&] {
-        compensate_select(arrays.gradient.as<float>(), arrays.residual.as<float>(),
-                          arrays.gradient.size, threshold, arrays.acc.as<float>(), out.entries(),
-                          &result);
+        visit(arrays.gradient, [&](auto* data) {
+            compensate_select(data, arrays.residual.as<float>(), arrays.gradient.size, threshold,
+                              arrays.acc.as<float>(), out.entries(), &result);
+        });
+    });
+    return to_tuple(result);
+}
+
+py::tuple momentum_select_(py::handle gradient, py::handle momentum, py::handle residual,
+                           float factor, bool nesterov, float threshold, py::handle out_momentum,
+                           py::handle out_acc, py::handle out_indices, py::handle out_values) {
+    const Operation operation("momentum_select");
+    const MomentumArrays arrays(operation, gradient, momentum, residual, out_momentum, out_acc);
+    const EntryArrays out(operation, out_indices, out_values, 0);
+    arrays.apart_from(operation, {&out.indices, &out.values});
+    Selection result{};
+    without_lock([&] {
+        visit(arrays.compensation.gradient, [&](auto* data) {
+            momentum_select(arrays.of(data, factor, nesterov), arrays.compensation.gradient.size,
+                            threshold, out.entries(), &result);
+        });
     });
     return to_tuple(result);
 }
@@ -115,14 +148,16 @@ py::tuple compensate_select_(py::handle gradient, py::handle residual, float thr
 py::tuple topk_(py::handle x, uint64_t k, py::handle out_indices, py::handle out_values,
                 py::handle workspace) {
     const Operation operation("topk");
-    const Array array = operation.input("x", x, kFloat32);
-    const uint64_t most = std::min(k, array.size);
-    const EntryArrays out(operation, out_indices, out_values, most);
-    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(most));
+    const Array array = operation.input("x", x, kFloating);
+    const EntryArrays out(operation, out_indices, out_values, std::min(k, array.size));
+    const Array work =
+        operation.output("workspace", workspace, kUint8, topk_workspace(array.size, k));
     operation.apart({&array}, {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {
-        return topk(array.as<float>(), array.size, k, out.entries(), work.data, work.size, &result);
+        return visit(array, [&](auto* data) {
+            return topk(data, array.size, k, out.entries(), {work.data, work.size}, &result);
+        });
     }));
     return to_tuple(result);
 }
@@ -132,16 +167,38 @@ py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k,
                            py::handle workspace) {
     const Operation operation("compensate_topk");
     const Compensation arrays(operation, gradient, residual, out_acc);
-    const uint64_t most = std::min(k, arrays.gradient.size);
-    const EntryArrays out(operation, out_indices, out_values, most);
-    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(most));
+    const uint64_t size = arrays.gradient.size;
+    const EntryArrays out(operation, out_indices, out_values, std::min(k, size));
+    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(size, k));
     operation.apart({&arrays.gradient, &arrays.residual, &arrays.acc},
                     {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {
-        return compensate_topk(arrays.gradient.as<float>(), arrays.residual.as<float>(),
-                               arrays.gradient.size, k, floor, arrays.acc.as<float>(),
-                               out.entries(), work.data, work.size, &result);
+        return visit(arrays.gradient, [&](auto* data) {
+            return compensate_topk(data, arrays.residual.as<float>(), size, k, floor,
+                                   arrays.acc.as<float>(), out.entries(), {work.data, work.size},
+                                   &result);
+        });
+    }));
+    return to_tuple(result);
+}
+
+py::tuple momentum_topk_(py::handle gradient, py::handle momentum, py::handle residual,
+                         float factor, bool nesterov, uint64_t k, float floor,
+                         py::handle out_momentum, py::handle out_acc, py::handle out_indices,
+                         py::handle out_values, py::handle workspace) {
+    const Operation operation("momentum_topk");
+    const MomentumArrays arrays(operation, gradient, momentum, residual, out_momentum, out_acc);
+    const uint64_t size = arrays.compensation.gradient.size;
+    const EntryArrays out(operation, out_indices, out_values, std::min(k, size));
+    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(size, k));
+    arrays.apart_from(operation, {&out.indices, &out.values, &work});
+    Selection result{};
+    operation.check(without_lock([&] {
+        return visit(arrays.compensation.gradient, [&](auto* data) {
+            return momentum_topk(arrays.of(data, factor, nesterov), size, k, floor, out.entries(),
+                                 {work.data, work.size}, &result);
+        });
     }));
     return to_tuple(result);
 }
@@ -149,15 +206,13 @@ py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k,
 }  // namespace
 
 void bind_selection(py::module_& module) {
-    module.def("finite_check", &finite_check_);
-    module.def("histogram", &histogram_);
-    module.def("kth_magnitude_workspace", &kth_magnitude_workspace);
-    module.def("kth_magnitude", &kth_magnitude_);
     module.def("select", &select_);
     module.def("compensate_select", &compensate_select_);
+    module.def("momentum_select", &momentum_select_);
     module.def("topk_workspace", &topk_workspace);
     module.def("topk", &topk_);
     module.def("compensate_topk", &compensate_topk_);
+    module.def("momentum_topk", &momentum_topk_);
 }
 
 }  // namespace GRADWIRE_ISA

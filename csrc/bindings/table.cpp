@@ -5,6 +5,7 @@ inline namespace GRADWIRE_ISA {
 
 void bind_all(pybind11::module_& module) {
     bind_selection(module);
+    bind_statistics(module);
     bind_sparse(module);
     bind_indices(module);
     bind_casts(module);

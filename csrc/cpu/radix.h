@@ -3,8 +3,10 @@
 
 #include <cstdint>
 
-#include "gradwire/isa.h"
+#include "compact.h"
 #include "gradwire/magnitude.h"
+#include "simd.h"
+#include "sources.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -18,10 +20,10 @@ struct Digit {
 // well under one percent of the elements, so one digit is nearly always enough for top-k.
 constexpr Digit kDigits[] = {{18, 13}, {9, 9}, {0, 9}};
 constexpr unsigned kDigitCount = 3;
-// Two interleaved tables: neighbours that fall into one bin do not wait for each other's store.
-constexpr std::uint64_t kLanes = 2;
 constexpr std::uint64_t kBins = std::uint64_t{1} << 13;
-constexpr std::uint64_t kCountsBytes = kLanes * kBins * sizeof(std::uint32_t);
+// Tables in turn: neighbours that fall into one bin do not wait for each other's store.
+constexpr std::uint64_t kTables = 4;
+constexpr std::uint64_t kCountsBytes = kTables * kBins * sizeof(std::uint32_t);
 
 // Where the k-th largest magnitude lies.
 struct Cut {
@@ -32,15 +34,171 @@ struct Cut {
     bool enough;           // there are k non-zeros; if not, the rest says nothing
 };
 
-// Adds x[0..n) to the counts of the first digit; zeros are left out.
-void count_first_digit(const float* x, std::uint64_t n, std::uint32_t* counts) noexcept;
+inline void reset_counts(std::uint32_t* counts) noexcept {
+    __builtin_memset(counts, 0, kCountsBytes);
+}
 
-void reset_counts(std::uint32_t* counts) noexcept;
+// Adds sixteen elements to the counts of the first digit. Zeros fall into bin 0, where they are
+// counted separately and taken out in the end.
+GRADWIRE_SIMD void count_lanes_of_first_digit(Floats x, std::uint32_t* counts,
+                                              std::uint64_t* zeros) noexcept {
+    const Words bits = magnitudes(x);
+    *zeros += count_lanes(equal(bits, words(0)));
+    std::uint32_t bins[kLanes];
+    store(bins, shift_right<kDigits[0].shift>(bits));
+    for (std::uint64_t i = 0; i < kLanes; i += kTables) {
+        ++counts[bins[i]];
+        ++counts[kBins + bins[i + 1]];
+        ++counts[2 * kBins + bins[i + 2]];
+        ++counts[3 * kBins + bins[i + 3]];
+    }
+}
+
+// Adds the elements i, begin <= i < end, to the counts of the first digit.
+template <typename Source>
+GRADWIRE_SIMD void count_first_digit(const Source& source, std::uint64_t begin, std::uint64_t end,
+                                     std::uint32_t* counts) noexcept {
+    std::uint64_t zeros = 0;
+    std::uint64_t i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+        count_lanes_of_first_digit(source.lanes(i), counts, &zeros);
+    }
+    if (i < end) {  // lanes beyond the end are zeros like others
+        count_lanes_of_first_digit(source.tail(i, end - i), counts, &zeros);
+    }
+    // Tables are added up modulo 2^32, so that any of them may give the zeros back.
+    counts[0] -= static_cast<std::uint32_t>(zeros);
+}
+
+// Adds the elements of [0, n) whose bits above the digit are `prefix`; after the first digit they
+// are few. Zeros are left out.
+template <typename Source, typename Count>
+GRADWIRE_SIMD void count_digit(const Source& source, std::uint64_t n, Digit digit,
+                               std::uint32_t prefix, Count* counts) noexcept {
+    const Words above = words(digit.shift + digit.bits);
+    const Words wanted = words(prefix);
+    const std::uint32_t mask = (std::uint32_t{1} << digit.bits) - 1;
+    const auto add = [&](Floats x) {
+        const Words bits = magnitudes(x);
+        const auto hits =
+            static_cast<Mask>(equal(shift_right(bits, above), wanted) & ~equal(bits, words(0)));
+        if (hits == 0) {
+            return;
+        }
+        std::uint32_t all[kLanes];
+        store(all, bits);
+        for (std::uint32_t rest = hits; rest != 0; rest &= rest - 1) {
+            ++counts[(all[__builtin_ctz(rest)] >> digit.shift) & mask];
+        }
+    };
+    std::uint64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        add(source.lanes(i));
+    }
+    if (i < n) {
+        add(source.tail(i, n - i));
+    }
+}
+
+// A bin, and how many of those counted lie above it.
+struct Bin {
+    bool found;
+    std::uint32_t number;
+    std::uint64_t above;
+};
+
+// The bin that holds the k-th largest of those counted.
+inline Bin find_bin(const std::uint32_t* counts, std::uint64_t bins, std::uint64_t k) noexcept {
+    std::uint64_t seen = 0;
+    for (std::uint64_t b = bins; b-- > 0;) {
+        if (seen + counts[b] >= k) {
+            return {true, static_cast<std::uint32_t>(b), seen};
+        }
+        seen += counts[b];
+    }
+    return {false, 0, 0};
+}
+
+inline void add_up_tables(std::uint32_t* counts) noexcept {
+    for (std::uint64_t b = 0; b < kBins; ++b) {
+        counts[b] += counts[kBins + b] + counts[2 * kBins + b] + counts[3 * kBins + b];
+    }
+}
 
 // Narrows down to a bin that holds the k-th largest (k >= 1), until above + inside <= room or the
-// bin is one magnitude wide. `counted`: the first digit of all of x is in counts already.
-Cut narrow(const float* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
-           std::uint32_t* counts, bool counted) noexcept;
+// bin is one magnitude wide.
+template <typename T>
+Cut narrow(const T* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
+           std::uint32_t* counts) noexcept {
+    Cut cut{0, 0, 0, false, true};
+    std::uint32_t prefix = 0;
+    for (unsigned level = 0; level < kDigitCount; ++level) {
+        const Digit digit = kDigits[level];
+        reset_counts(counts);
+        if (level == 0) {
+            count_first_digit(Plain<T>{x}, 0, n, counts);
+            add_up_tables(counts);
+        } else {
+            count_digit(Plain<T>{x}, n, digit, prefix, counts);
+        }
+        const Bin bin = find_bin(counts, std::uint64_t{1} << digit.bits, k - cut.above);
+        if (!bin.found) {
+            cut.enough = false;
+            return cut;
+        }
+        prefix = (prefix << digit.bits) | bin.number;
+        cut.low = prefix << digit.shift;
+        cut.above += bin.above;
+        cut.inside = counts[bin.number];
+        cut.exact = digit.shift == 0;
+        if (cut.above + cut.inside <= room) {
+            break;
+        }
+    }
+    // The lowest bin begins at zero, which is never counted.
+    cut.low = cut.low == 0 ? 1 : cut.low;
+    return cut;
+}
+
+// ---- a floor from a sample ----
+
+// Elements between two looks at how things go.
+constexpr std::uint64_t kTile = 4096;
+// The first kSampled of every kTile elements are a sample of the vector.
+constexpr std::uint64_t kSampled = 64;
+// Shorter vectors are searched without a sample.
+constexpr std::uint64_t kLong = 16 * kTile;
+
+inline std::uint64_t square_root(std::uint64_t x) noexcept {
+    std::uint64_t root = 0;
+    while ((root + 1) * (root + 1) <= x) {
+        ++root;
+    }
+    return root;
+}
+
+// A magnitude that somewhat more than k elements reach, if the sample is like the whole; 0 where
+// there is none to be had.
+template <typename Source>
+std::uint32_t estimate_floor(const Source& source, std::uint64_t n, std::uint64_t k,
+                             std::uint32_t* counts) noexcept {
+    reset_counts(counts);
+    std::uint64_t zeros = 0;
+    std::uint64_t size = 0;
+    for (std::uint64_t begin = 0; begin + kSampled <= n; begin += kTile, size += kSampled) {
+        for (std::uint64_t i = begin; i < begin + kSampled; i += kLanes) {
+            count_lanes_of_first_digit(source.peek(i), counts, &zeros);
+        }
+    }
+    counts[0] -= static_cast<std::uint32_t>(zeros);
+    add_up_tables(counts);
+    // Four standard deviations, if each element were sampled by chance.
+    const auto expected = static_cast<std::uint64_t>(
+        static_cast<double>(size) * (static_cast<double>(k) / static_cast<double>(n)));
+    const std::uint64_t rank = expected + 4 * square_root(expected) + 8;
+    const Bin bin = find_bin(counts, kBins, rank);
+    return bin.found ? bin.number << kDigits[0].shift : 0;
+}
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -1,20 +1,9 @@
 #include "gradwire/residual.h"
 
-#include "float_environment.h"
 #include "gradwire/scatter.h"
-#include "vectorize.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
-
-void compensate(const float* gradient, const float* residual, std::uint64_t n,
-                float* acc) noexcept {
-    const IeeeArithmetic ieee;
-    GRADWIRE_INDEPENDENT_ITERATIONS
-    for (std::uint64_t i = 0; i < n; ++i) {
-        acc[i] = residual[i] + gradient[i];
-    }
-}
 
 Status clear(float* x, std::uint64_t n, const std::uint32_t* indices,
              std::uint64_t count) noexcept {

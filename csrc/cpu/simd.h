@@ -37,3 +37,25 @@ GRADWIRE_SIMD std::uint64_t count_lanes(Mask mask) noexcept {
 #else
 #include "simd_generic.h"  // IWYU pragma: export
 #endif
+
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
+
+// The first `count` < 16 elements; the other lanes are zero. Nothing else is read.
+template <typename T>
+GRADWIRE_SIMD Floats load_first(const T* p, std::uint64_t count) noexcept {
+    T first[kLanes] = {};
+    __builtin_memcpy(first, p, count * sizeof(T));
+    return load(first);
+}
+
+// The first `count` < 16 lanes. Nothing else is written.
+template <typename T>
+GRADWIRE_SIMD void store_first(T* p, std::uint64_t count, Floats x) noexcept {
+    T all[kLanes];
+    store(all, x);
+    __builtin_memcpy(p, all, count * sizeof(T));
+}
+
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire

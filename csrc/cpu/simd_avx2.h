@@ -95,6 +95,14 @@ GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {
         p, _mm256_set_m128i(_mm256_cvtps_ph(x.high, kNearest), _mm256_cvtps_ph(x.low, kNearest)));
 }
 
+GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {
+    _mm256_stream_ps(p, x.low);
+    _mm256_stream_ps(p + 8, x.high);
+}
+GRADWIRE_SIMD void finish_streams() noexcept {
+    _mm_sfence();
+}
+
 // For each mask of 8 lanes: the numbers of its lanes, one after the other.
 struct CompressTable {
     std::uint32_t lanes[256][8];

@@ -71,6 +71,13 @@ GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {
     store_256(p, _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
+GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {
+    _mm512_stream_ps(p, x.v);
+}
+GRADWIRE_SIMD void finish_streams() noexcept {
+    _mm_sfence();
+}
+
 // In a register first: compressing straight into memory is slower, on some processors much.
 GRADWIRE_SIMD void compress_store(float* p, Mask mask, Floats x) noexcept {
     _mm512_storeu_ps(p, _mm512_maskz_compress_ps(mask, x.v));

@@ -90,6 +90,13 @@ GRADWIRE_SIMD void store(std::uint8_t* p, Words x) noexcept {  // the low 8 bits
     }
 }
 
+// Past the caches, for what is not read again soon; p is aligned to 64 bytes. Other threads see it
+// after finish_streams().
+GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {
+    store(p, x);
+}
+GRADWIRE_SIMD void finish_streams() noexcept {}
+
 // Writes the lanes of the mask one after the other. All 16 places behind p may be written to.
 GRADWIRE_SIMD void compress_store(float* p, Mask mask, Floats x) noexcept {
     std::uint64_t count = 0;

@@ -11,6 +11,7 @@ carries is not specified.
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.momentum import momentum_select, momentum_topk
 from gradwire.kernels.randomness import fnv1a32, philox4x32, random_indices
 from gradwire.kernels.selection import (
     compensate_select,
@@ -20,10 +21,11 @@ from gradwire.kernels.selection import (
     topk_workspace,
 )
 from gradwire.kernels.sparse import clear, intersect, merge, scatter, scatter_add
-from gradwire.kernels.statistics import finite_check, histogram, kth_magnitude
+from gradwire.kernels.statistics import absmax, finite_check, histogram, kth_magnitude, norm
 
 __all__ = [
     "Selected",
+    "absmax",
     "clear",
     "compensate_select",
     "compensate_topk",
@@ -37,6 +39,9 @@ __all__ = [
     "intersect",
     "kth_magnitude",
     "merge",
+    "momentum_select",
+    "momentum_topk",
+    "norm",
     "philox4x32",
     "random_indices",
     "scatter",

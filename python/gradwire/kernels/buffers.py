@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradwire.kernels import native
 from gradwire.kernels.arrays import Array, allocate
 
 
@@ -39,6 +40,8 @@ def selected(indices: Array, values: Array, result: tuple[int, int, float]) -> S
     return Selected(indices[:count], values[:count], found, threshold)
 
 
-def workspace_of(workspace: Array | None, size: int) -> Array:
-    """Return the workspace, allocated with `size` bytes when None."""
-    return np.empty(size, np.uint8) if workspace is None else workspace
+def workspace_of(workspace: Array | None, n: int, k: int) -> Array:
+    """Return the workspace, allocated for the top k of n when None."""
+    if workspace is None:
+        return np.empty(native.cpu.topk_workspace(n, k), np.uint8)
+    return workspace

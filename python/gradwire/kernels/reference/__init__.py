@@ -8,6 +8,7 @@ from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
 from gradwire.kernels.reference.randomness import philox4x32, random_indices
 from gradwire.kernels.reference.selection import (
+    absmax,
     add,
     compensate_select,
     compensate_topk,
@@ -15,12 +16,15 @@ from gradwire.kernels.reference.selection import (
     histogram,
     kth_magnitude,
     magnitude,
+    momentum,
+    norm,
     select,
     topk,
 )
 from gradwire.kernels.reference.sparse import clear, intersect, merge, scatter, scatter_add
 
 __all__ = [
+    "absmax",
     "add",
     "clear",
     "compensate_select",
@@ -35,6 +39,8 @@ __all__ = [
     "kth_magnitude",
     "magnitude",
     "merge",
+    "momentum",
+    "norm",
     "philox4x32",
     "random_indices",
     "scatter",

@@ -33,6 +33,44 @@ def finite_check(x: Floats) -> bool:
     return not bool(np.any(magnitude(x) >= INFINITY))
 
 
+def absmax(x: Floats) -> float:
+    """Return the largest magnitude; 0.0 if there is none."""
+    return _as_float(magnitude(x).max(initial=np.uint32(0)))
+
+
+def norm(x: Floats, order: int = 2) -> float:
+    """Return the sum of magnitudes or the Euclidean norm, added up as `gradwire.kernels` says."""
+    with np.errstate(all="ignore"):
+        terms = np.abs(x.astype(np.float64)) ** order
+        tiles = -(-x.size // 4096)
+        padded = np.zeros(tiles * 4096)
+        padded[: x.size] = terms
+        lanes = np.zeros((tiles, 16))
+        for row in range(256):
+            lanes += padded.reshape(tiles, 256, 16)[:, row]
+        while lanes.shape[1] > 1:
+            lanes = lanes[:, ::2] + lanes[:, 1::2]
+        total = _pairwise(lanes[:, 0].tolist())
+        return float(total if order == 1 else np.sqrt(total))
+
+
+def _pairwise(terms: list[float]) -> float:
+    """Add neighbours as a binary counter carries: complete runs of 2^e terms, then the runs."""
+    runs: list[float] = []  # from the longest, which comes first, to the shortest
+    begin = 0
+    for exponent in reversed(range(len(terms).bit_length())):
+        if len(terms) >> exponent & 1:
+            run = np.array(terms[begin : begin + 2**exponent])
+            begin += 2**exponent
+            while run.size > 1:
+                run = run[::2] + run[1::2]
+            runs.append(float(run[0]))
+    total = 0.0
+    for each in reversed(runs):
+        total = each + total
+    return total
+
+
 def histogram(x: Floats, shift: int, bits: int, prefix: int = 0) -> NDArray[np.uint64]:
     """Count the non-zero elements of x by `bits` bits of their magnitude."""
     nonzero = magnitude(x)[magnitude(x) != 0].astype(np.int64)
@@ -46,6 +84,23 @@ def kth_magnitude(x: Floats, k: int) -> float:
     ordered = np.sort(magnitude(x))
     kth = ordered[ordered.size - k] if k <= ordered.size else np.uint32(0)
     return _as_float(kth)
+
+
+def momentum(
+    gradient: Floats,
+    momentum: Floats,
+    residual: Floats,
+    factor: float,
+    out_momentum: Floats,
+    out_acc: Floats,
+    nesterov: bool,
+) -> None:
+    """Write the new momentum and residual of momentum correction."""
+    m = np.float32(factor)
+    with np.errstate(all="ignore"):
+        updated = m * (momentum + gradient) if nesterov else m * momentum + gradient
+        acc = (residual + updated) + gradient if nesterov else residual + updated
+    out_momentum[:], out_acc[:] = updated, acc
 
 
 def topk(x: Floats, k: int) -> Selected:
