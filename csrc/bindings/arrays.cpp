@@ -68,30 +68,24 @@ struct Found {
 
 // ---- NumPy ----
 
+// Kinds and sizes of NumPy's own types; numbers of integers depend on the platform.
 Types numpy_type(const py::dtype& dtype) {
-    constexpr int kFloat = 11;
-    constexpr int kHalf = 23;
-    constexpr int kDouble = 12;
-    constexpr int kUnsignedByte = 2;
-    constexpr int kUnsignedShort = 4;
+    constexpr int kOwnTypes = 24;
     const char order = dtype.byteorder();
     if (order != '=' && order != '|') {
         return 0;
     }
-    switch (dtype.num()) {
-        case kFloat:
-            return kFloat32;
-        case kHalf:
-            return kFloat16;
-        case kDouble:
-            return kFloat64;
-        case kUnsignedByte:
-            return kUint8;
-        case kUnsignedShort:
-            return kUint16;
-        default:  // integers whose number depends on the platform; bfloat16 of ml_dtypes
-            return type_named(py::str(dtype.attr("name")));
+    if (dtype.num() >= kOwnTypes) {  // bfloat16 of ml_dtypes, perhaps
+        return type_named(py::str(dtype.attr("name")));
     }
+    const auto bytes = static_cast<std::uint64_t>(dtype.itemsize());
+    for (const TypeName& each : kTypeNames) {
+        const bool own = each.type != kBfloat16;
+        if (own && each.name[0] == dtype.kind() && each.bytes == bytes) {
+            return each.type;
+        }
+    }
+    return 0;
 }
 
 Found find_numpy(const py::array& array) {
@@ -119,6 +113,9 @@ struct Torch {
     py::object tensor;
     py::object strided;
     std::array<std::pair<py::object, Types>, kTypeNames.size()> types;
+    // Names of attributes, made once.
+    py::str is_cpu{"is_cpu"}, dtype{"dtype"}, layout{"layout"}, dim{"dim"}, is_neg{"is_neg"};
+    py::str data_ptr{"data_ptr"}, is_contiguous{"is_contiguous"}, numel{"numel"};
 };
 
 // Null until somebody has imported torch.
@@ -145,8 +142,20 @@ const Torch* torch() {
     return known;
 }
 
-py::object call(py::handle object, const char* method) {
-    return object.attr(method)();
+PyObject* checked(PyObject* object) {
+    if (object == nullptr) {
+        throw py::error_already_set();
+    }
+    return object;
+}
+
+py::object get(py::handle object, const py::str& name) {
+    return py::reinterpret_steal<py::object>(checked(PyObject_GetAttr(object.ptr(), name.ptr())));
+}
+
+py::object call(py::handle object, const py::str& method) {
+    return py::reinterpret_steal<py::object>(
+        checked(PyObject_CallMethodNoArgs(object.ptr(), method.ptr())));
 }
 
 [[noreturn]] void refuse_device(const Operation& operation, const char* name, py::handle object) {
@@ -156,34 +165,36 @@ py::object call(py::handle object, const char* method) {
 }
 
 Found find_torch(const Operation& operation, const char* name, py::handle tensor) {
+    const Torch& names = *torch();
     Found found;
-    if (!tensor.attr("is_cpu").cast<bool>()) {
+    if (!get(tensor, names.is_cpu).is(py::handle(Py_True))) {
         refuse_device(operation, name, tensor);
     }
-    const py::object dtype = tensor.attr("dtype");
-    for (const auto& [known, type] : torch()->types) {
+    const py::object dtype = get(tensor, names.dtype);
+    for (const auto& [known, type] : names.types) {
         if (dtype.is(known)) {
             found.type = type;
+            break;
         }
     }
     if (found.type == 0) {
         found.type_name = std::string(py::str(dtype)).substr(sizeof "torch." - 1);
     }
-    found.dimensions = call(tensor, "dim").cast<std::int64_t>();
-    if (const py::object layout = tensor.attr("layout"); !layout.is(torch()->strided)) {
+    found.dimensions = call(tensor, names.dim).cast<std::int64_t>();
+    if (const py::object layout = get(tensor, names.layout); !layout.is(names.strided)) {
         operation.fail(std::string(name) + " must be dense, got " + std::string(py::str(layout)));
     }
-    if (call(tensor, "is_neg").cast<bool>()) {
+    if (!call(tensor, names.is_neg).is(py::handle(Py_False))) {
         operation.fail(std::string(name) +
                        " must hold its own values: call its resolve_neg() first");
     }
-    found.data = reinterpret_cast<void*>(call(tensor, "data_ptr").cast<std::uintptr_t>());
+    found.data = reinterpret_cast<void*>(call(tensor, names.data_ptr).cast<std::uintptr_t>());
     const TypeName* const type = find_type(found.type);
     const bool aligned =
         type == nullptr || reinterpret_cast<std::uintptr_t>(found.data) % type->bytes == 0;
-    found.plain = aligned && call(tensor, "is_contiguous").cast<bool>();
+    found.plain = aligned && call(tensor, names.is_contiguous).is(py::handle(Py_True));
     found.writable = true;
-    found.size = call(tensor, "numel").cast<std::uint64_t>();
+    found.size = call(tensor, names.numel).cast<std::uint64_t>();
     found.owner = py::reinterpret_borrow<py::object>(tensor);
     return found;
 }
@@ -202,7 +213,7 @@ Found find(const Operation& operation, const char* name, py::handle object) {
                        Py_TYPE(object.ptr())->tp_name);
     }
     constexpr int kDlpackCpu = 1;
-    const py::tuple device = call(object, "__dlpack_device__");
+    const py::tuple device = object.attr("__dlpack_device__")();
     if (device[0].cast<int>() != kDlpackCpu) {
         refuse_device(operation, name, object);
     }

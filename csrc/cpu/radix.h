@@ -20,6 +20,9 @@ struct Digit {
 // well under one percent of the elements, so one digit is nearly always enough for top-k.
 constexpr Digit kDigits[] = {{18, 13}, {9, 9}, {0, 9}};
 constexpr unsigned kDigitCount = 3;
+// In short vectors, and among candidates, the time goes into clearing and searching the tables.
+constexpr Digit kShortDigits[] = {{20, 11}, {10, 10}, {0, 10}};
+constexpr std::uint64_t kShort = std::uint64_t{1} << 14;
 constexpr std::uint64_t kBins = std::uint64_t{1} << 13;
 // Tables in turn: neighbours that fall into one bin do not wait for each other's store.
 constexpr std::uint64_t kTables = 4;
@@ -133,12 +136,13 @@ Cut narrow(const T* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
     Cut cut{0, 0, 0, false, true};
     std::uint32_t prefix = 0;
     for (unsigned level = 0; level < kDigitCount; ++level) {
-        const Digit digit = kDigits[level];
-        reset_counts(counts);
-        if (level == 0) {
+        const Digit digit = n < kShort ? kShortDigits[level] : kDigits[level];
+        if (level == 0 && n >= kShort) {
+            reset_counts(counts);
             count_first_digit(Plain<T>{x}, 0, n, counts);
             add_up_tables(counts);
         } else {
+            __builtin_memset(counts, 0, sizeof(std::uint32_t) << digit.bits);
             count_digit(Plain<T>{x}, n, digit, prefix, counts);
         }
         const Bin bin = find_bin(counts, std::uint64_t{1} << digit.bits, k - cut.above);
