@@ -11,6 +11,7 @@ inline namespace GRADWIRE_ISA {
 void bind_selection(pybind11::module_& module);
 void bind_sparse(pybind11::module_& module);
 void bind_indices(pybind11::module_& module);
+void bind_bits(pybind11::module_& module);
 void bind_casts(pybind11::module_& module);
 void bind_random(pybind11::module_& module);
 

@@ -7,6 +7,7 @@ void bind_all(pybind11::module_& module) {
     bind_selection(module);
     bind_sparse(module);
     bind_indices(module);
+    bind_bits(module);
     bind_casts(module);
     bind_random(module);
 }

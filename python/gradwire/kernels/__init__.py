@@ -8,6 +8,14 @@ in `gradwire.kernels.reference`. The sum of two NaNs is NaN, but which of the tw
 carries is not specified.
 """
 
+from gradwire.kernels.bits import (
+    base3_size,
+    pack_base3,
+    pack_bits,
+    packed_size,
+    unpack_base3,
+    unpack_bits,
+)
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.indices import decode_indices, encode_indices, encoded_size
@@ -24,6 +32,7 @@ from gradwire.kernels.statistics import finite_check, histogram, kth_magnitude
 
 __all__ = [
     "Selected",
+    "base3_size",
     "clear",
     "compensate_select",
     "compensate_topk",
@@ -37,6 +46,9 @@ __all__ = [
     "intersect",
     "kth_magnitude",
     "merge",
+    "pack_base3",
+    "pack_bits",
+    "packed_size",
     "philox4x32",
     "random_indices",
     "scatter",
@@ -45,4 +57,6 @@ __all__ = [
     "to_bfloat16",
     "topk",
     "topk_workspace",
+    "unpack_base3",
+    "unpack_bits",
 ]
