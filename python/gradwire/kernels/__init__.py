@@ -18,7 +18,12 @@ from gradwire.kernels.bits import (
 )
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
-from gradwire.kernels.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.indices import (
+    decode_indices,
+    encode_indices,
+    encoded_size,
+    max_encoded_size,
+)
 from gradwire.kernels.randomness import fnv1a32, philox4x32, random_indices
 from gradwire.kernels.selection import (
     compensate_select,
@@ -45,6 +50,7 @@ __all__ = [
     "histogram",
     "intersect",
     "kth_magnitude",
+    "max_encoded_size",
     "merge",
     "pack_base3",
     "pack_bits",
