@@ -162,7 +162,7 @@ int main(int count, char** arguments) {
         std::printf("not run: this processor does not have the instruction set\n");
         return 0;
     }
-    const long inputs = count > 1 ? std::atol(arguments[1]) : 100000;
+    const long inputs = count > 1 ? std::atol(arguments[1]) : 150000;
     Random random;
     for (long i = 0; i < inputs; ++i) {
         const Bytes input = next_input(random);
