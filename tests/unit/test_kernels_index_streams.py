@@ -208,9 +208,9 @@ def test_every_truncation_is_refused(codec):
 
 @pytest.mark.parametrize("codec", STREAMS)
 def test_a_hostile_count_allocates_no_more_than_a_bit_per_index(codec):
-    with pytest.raises(WireError, match="take .* bytes, got 4"):
+    with pytest.raises(WireError, match=r"take .* bytes, got 4"):
         kernels.decode_indices(b"\0\0\0\0", WORD - 1, 0, WORD, codec)
-    with pytest.raises(WireError, match="take .* bytes, got 4|have 33 indices"):
+    with pytest.raises(WireError, match=r"take .* bytes, got 4|have 33 indices"):
         kernels.decode_indices(b"\xff" * 4, 33, 0, 32, codec)
 
 

@@ -168,6 +168,6 @@ def test_ranges_and_codecs_are_checked():
     with pytest.raises(ConfigError, match="length must be in"):
         kernels.encode_indices(nothing, 2**32 - 1, 2, "u32")
     with pytest.raises(
-        ConfigError, match="codec must be one of u32, tile16, .*, elias_delta, got 'u16'"
+        ConfigError, match=r"codec must be one of u32, tile16, .*, elias_delta, got 'u16'"
     ):
         kernels.encoded_size(1, 1, "u16")
