@@ -12,6 +12,7 @@ void bind_selection(pybind11::module_& module);
 void bind_statistics(pybind11::module_& module);
 void bind_sparse(pybind11::module_& module);
 void bind_indices(pybind11::module_& module);
+void bind_bits(pybind11::module_& module);
 void bind_casts(pybind11::module_& module);
 void bind_random(pybind11::module_& module);
 

@@ -2,6 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <utility>
+
 #include "arrays.h"
 #include "families.h"
 
@@ -17,21 +19,24 @@ using python::Operation;
 using python::without_lock;
 using std::uint64_t;
 
-uint64_t encoded_size_(uint64_t count, uint64_t length, int codec) {
-    return encoded_size(count, length, static_cast<IndexCodec>(codec));
+std::pair<uint64_t, uint64_t> encoded_size_(uint64_t count, uint64_t length, int codec) {
+    const EncodedSize size = encoded_size(count, length, static_cast<IndexCodec>(codec));
+    return {size.min, size.max};
 }
 
-void encode_indices_(py::handle indices, std::uint32_t begin, uint64_t length, int codec,
-                     py::handle out) {
+uint64_t encode_indices_(py::handle indices, std::uint32_t begin, uint64_t length, int codec,
+                         py::handle out) {
     const Operation operation("encode_indices");
     const Array places = operation.input("indices", indices, kUint32);
     const Array data =
-        operation.output("out", out, kUint8, encoded_size_(places.size, length, codec));
+        operation.output("out", out, kUint8, encoded_size_(places.size, length, codec).second);
     operation.apart({&places}, {&data});
+    uint64_t written = 0;
     operation.check(without_lock([&] {
         return encode_indices(places.as<std::uint32_t>(), places.size, {begin, length},
-                              static_cast<IndexCodec>(codec), data.as<std::uint8_t>());
+                              static_cast<IndexCodec>(codec), data.as<std::uint8_t>(), &written);
     }));
+    return written;
 }
 
 void decode_indices_(py::handle data, uint64_t count, std::uint32_t begin, uint64_t length,

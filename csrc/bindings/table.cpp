@@ -8,6 +8,7 @@ void bind_all(pybind11::module_& module) {
     bind_statistics(module);
     bind_sparse(module);
     bind_indices(module);
+    bind_bits(module);
     bind_casts(module);
     bind_random(module);
 }

@@ -256,5 +256,9 @@ GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
     return as_floats(choose(mask, as_words(yes), as_words(no)));
 }
 
+GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
+    compress_store(p, mask, words(first) + lane_numbers());
+}
+
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -188,5 +188,9 @@ GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
     return {_mm512_mask_mov_epi32(no.v, mask, yes.v)};
 }
 
+GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
+    compress_store(p, mask, words(first) + lane_numbers());
+}
+
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

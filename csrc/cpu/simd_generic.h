@@ -113,6 +113,14 @@ GRADWIRE_SIMD void compress_store(std::uint32_t* p, Mask mask, Words x) noexcept
     }
 }
 
+// Writes first + the numbers of the mask's lanes, one after the other. All 16 places behind p may
+// be written to.
+GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
+    for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+        *p++ = first + static_cast<std::uint32_t>(__builtin_ctz(rest));
+    }
+}
+
 // ---- all lanes alike, and bits ----
 
 GRADWIRE_SIMD Floats floats(float value) noexcept {

@@ -8,9 +8,22 @@ in `gradwire.kernels.reference`. The sum of two NaNs is NaN, but which of the tw
 carries is not specified.
 """
 
+from gradwire.kernels.bits import (
+    base3_size,
+    pack_base3,
+    pack_bits,
+    packed_size,
+    unpack_base3,
+    unpack_bits,
+)
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
-from gradwire.kernels.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.indices import (
+    decode_indices,
+    encode_indices,
+    encoded_size,
+    max_encoded_size,
+)
 from gradwire.kernels.momentum import momentum_select, momentum_topk
 from gradwire.kernels.randomness import fnv1a32, philox4x32, random_indices
 from gradwire.kernels.selection import (
@@ -26,6 +39,7 @@ from gradwire.kernels.statistics import absmax, finite_check, histogram, kth_mag
 __all__ = [
     "Selected",
     "absmax",
+    "base3_size",
     "clear",
     "compensate_select",
     "compensate_topk",
@@ -38,10 +52,14 @@ __all__ = [
     "histogram",
     "intersect",
     "kth_magnitude",
+    "max_encoded_size",
     "merge",
     "momentum_select",
     "momentum_topk",
     "norm",
+    "pack_base3",
+    "pack_bits",
+    "packed_size",
     "philox4x32",
     "random_indices",
     "scatter",
@@ -50,4 +68,6 @@ __all__ = [
     "to_bfloat16",
     "topk",
     "topk_workspace",
+    "unpack_base3",
+    "unpack_bits",
 ]

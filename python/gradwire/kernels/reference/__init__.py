@@ -4,6 +4,14 @@ Written to be read, not to be fast. Signatures are those of `gradwire.kernels` w
 buffers and workspace; arguments are taken to be valid.
 """
 
+from gradwire.kernels.reference.bits import (
+    base3_size,
+    pack_base3,
+    pack_bits,
+    packed_size,
+    unpack_base3,
+    unpack_bits,
+)
 from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
 from gradwire.kernels.reference.randomness import philox4x32, random_indices
@@ -26,6 +34,7 @@ from gradwire.kernels.reference.sparse import clear, intersect, merge, scatter, 
 __all__ = [
     "absmax",
     "add",
+    "base3_size",
     "clear",
     "compensate_select",
     "compensate_topk",
@@ -41,6 +50,9 @@ __all__ = [
     "merge",
     "momentum",
     "norm",
+    "pack_base3",
+    "pack_bits",
+    "packed_size",
     "philox4x32",
     "random_indices",
     "scatter",
@@ -48,4 +60,6 @@ __all__ = [
     "select",
     "to_bfloat16",
     "topk",
+    "unpack_base3",
+    "unpack_bits",
 ]
