@@ -9,6 +9,9 @@ void bind_all(pybind11::module_& module) {
     bind_indices(module);
     bind_casts(module);
     bind_random(module);
+    bind_quantize(module);
+    bind_sign(module);
+    bind_natural(module);
 }
 
 }  // namespace GRADWIRE_ISA

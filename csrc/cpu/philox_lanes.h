@@ -49,18 +49,17 @@ GRADWIRE_SIMD void draw(const RandomStream& stream, std::uint64_t element,
     const std::uint64_t block = element / kElementsOfBlock;
     const Words low = load(kOrder) + words(static_cast<std::uint32_t>(block));
     const Words high = words(static_cast<std::uint32_t>(block >> 32));
-    PhiloxLanes a{{low, high, words(stream.step), words(stream.place)}};
-    PhiloxLanes b{{low + words(8), high, words(stream.step), words(stream.place)}};
-    std::uint32_t key0 = stream.seed;
-    std::uint32_t key1 = stream.key;
-    for (unsigned round = 0; round < kPhiloxRounds; ++round) {
-        philox_round(&a, words(key0), words(key1));
-        philox_round(&b, words(key0), words(key1));
-        key0 += 0x9E3779B9U;
-        key1 += 0xBB67AE85U;
+    for (std::uint32_t half = 0; half < 2; ++half) {
+        PhiloxLanes x{{low + words(8 * half), high, words(stream.step), words(stream.place)}};
+        std::uint32_t key0 = stream.seed;
+        std::uint32_t key1 = stream.key;
+        for (unsigned round = 0; round < kPhiloxRounds; ++round) {
+            philox_round(&x, words(key0), words(key1));
+            key0 += 0x9E3779B9U;
+            key1 += 0xBB67AE85U;
+        }
+        store_blocks(out + kDraw / 2 * half, x);
     }
-    store_blocks(out, a);
-    store_blocks(out + kDraw / 2, b);
 }
 
 // Room for the bits of any `size` elements.

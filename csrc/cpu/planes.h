@@ -4,15 +4,15 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bytes.h"
 #include "gradwire/isa.h"
-#include "simd.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
 constexpr std::uint64_t kChunk = 512;  // codes
 constexpr std::uint64_t kMaxBits = 8;
-constexpr std::uint64_t kGroup = kBytes;  // codes that are packed at a time
+constexpr std::uint64_t kGroup = kByteLanes;  // codes that are packed at a time
 constexpr std::uint64_t kFullPlane = kChunk / 8;
 
 constexpr std::uint64_t plane_bytes(std::uint64_t codes) noexcept {
@@ -27,7 +27,7 @@ inline void pack_chunk(std::uint8_t* codes, std::uint64_t size, unsigned bits,
         for (std::uint64_t i = 0; i < kChunk; i += kGroup) {
             const Bytes group = load_bytes(codes + i);
             for (unsigned bit = 0; bit < bits; ++bit) {
-                const std::uint64_t plane = bit_of_bytes(group, bit);
+                const std::uint64_t plane = bytes_with(group, bit);
                 std::memcpy(out + kFullPlane * bit + i / 8, &plane, sizeof plane);
             }
         }
@@ -38,7 +38,7 @@ inline void pack_chunk(std::uint8_t* codes, std::uint64_t size, unsigned bits,
     for (unsigned bit = 0; bit < bits; ++bit) {
         std::uint8_t plane[kFullPlane];
         for (std::uint64_t i = 0; i < padded; i += kGroup) {
-            const std::uint64_t group = bit_of_bytes(load_bytes(codes + i), bit);
+            const std::uint64_t group = bytes_with(load_bytes(codes + i), bit);
             std::memcpy(plane + i / 8, &group, sizeof group);
         }
         std::memcpy(out + plane_bytes(size) * bit, plane, plane_bytes(size));
@@ -58,11 +58,11 @@ inline void unpack_chunk(const std::uint8_t* planes, std::uint64_t size, unsigne
         planes = padded;
     }
     for (std::uint64_t i = 0; i < size; i += kGroup) {
-        Bytes group = zero_bytes();
+        Bytes group = no_bytes();
         for (unsigned bit = 0; bit < bits; ++bit) {
             std::uint64_t plane;
             std::memcpy(&plane, planes + kFullPlane * bit + i / 8, sizeof plane);
-            group = with_bit(group, bit, plane);
+            group = set_bit(group, bit, plane);
         }
         store_bytes(codes + i, group);
     }

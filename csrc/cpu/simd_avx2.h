@@ -317,42 +317,5 @@ GRADWIRE_SIMD Words interleave_high(Words a, Words b) noexcept {
     return {_mm256_unpackhi_epi64(a.low, b.low), _mm256_unpackhi_epi64(a.high, b.high)};
 }
 
-constexpr std::uint64_t kBytes = 64;
-
-struct Bytes {
-    __m256i low, high;
-};
-
-GRADWIRE_SIMD Bytes zero_bytes() noexcept {
-    return {_mm256_setzero_si256(), _mm256_setzero_si256()};
-}
-GRADWIRE_SIMD Bytes load_bytes(const std::uint8_t* p) noexcept {
-    return {load_256(p), load_256(p + 32)};
-}
-GRADWIRE_SIMD void store_bytes(std::uint8_t* p, Bytes x) noexcept {
-    store_256(p, x.low);
-    store_256(p + 32, x.high);
-}
-GRADWIRE_SIMD std::uint64_t bit_of_bytes(Bytes x, unsigned bit) noexcept {
-    const __m128i to_the_top = _mm_cvtsi32_si128(static_cast<int>(7 - bit));
-    const int low = _mm256_movemask_epi8(_mm256_sll_epi16(x.low, to_the_top));
-    const int high = _mm256_movemask_epi8(_mm256_sll_epi16(x.high, to_the_top));
-    return static_cast<std::uint32_t>(low) |
-           static_cast<std::uint64_t>(static_cast<std::uint32_t>(high)) << 32;
-}
-GRADWIRE_SIMD __m256i bytes_where(std::uint32_t bits, __m256i value) noexcept {
-    const __m256i byte_of =
-        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    const __m256i bit_of = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201U));
-    const __m256i copies = _mm256_shuffle_epi8(all(bits), byte_of);
-    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(copies, bit_of), bit_of);
-    return _mm256_and_si256(set, value);
-}
-GRADWIRE_SIMD Bytes with_bit(Bytes x, unsigned bit, std::uint64_t bits) noexcept {
-    const __m256i value = _mm256_set1_epi8(static_cast<char>(1U << bit));
-    return {_mm256_or_si256(x.low, bytes_where(static_cast<std::uint32_t>(bits), value)),
-            _mm256_or_si256(x.high, bytes_where(static_cast<std::uint32_t>(bits >> 32), value))};
-}
-
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

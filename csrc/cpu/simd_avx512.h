@@ -247,28 +247,5 @@ GRADWIRE_SIMD Words interleave_high(Words a, Words b) noexcept {
     return {_mm512_unpackhi_epi64(a.v, b.v)};
 }
 
-constexpr std::uint64_t kBytes = 64;
-
-struct Bytes {
-    __m512i v;
-};
-
-GRADWIRE_SIMD Bytes zero_bytes() noexcept {
-    return {_mm512_setzero_si512()};
-}
-GRADWIRE_SIMD Bytes load_bytes(const std::uint8_t* p) noexcept {
-    return {_mm512_loadu_si512(p)};
-}
-GRADWIRE_SIMD void store_bytes(std::uint8_t* p, Bytes x) noexcept {
-    _mm512_storeu_si512(p, x.v);
-}
-GRADWIRE_SIMD std::uint64_t bit_of_bytes(Bytes x, unsigned bit) noexcept {
-    return _mm512_test_epi8_mask(x.v, _mm512_set1_epi8(static_cast<char>(1U << bit)));
-}
-GRADWIRE_SIMD Bytes with_bit(Bytes x, unsigned bit, std::uint64_t bits) noexcept {
-    const __m512i value = _mm512_set1_epi8(static_cast<char>(1U << bit));
-    return {_mm512_mask_add_epi8(x.v, bits, x.v, value)};
-}
-
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -309,46 +309,5 @@ GRADWIRE_SIMD Words interleave_high(Words a, Words b) noexcept {
     return each<Words>([&](std::uint64_t i) { return i % 4 < 2 ? a.lane[i + 2] : b.lane[i]; });
 }
 
-// ---- 64 bytes, and one bit of each of them ----
-
-constexpr std::uint64_t kBytes = 64;
-
-struct Bytes {
-    std::uint64_t word[kBytes / 8];
-};
-
-GRADWIRE_SIMD Bytes zero_bytes() noexcept {
-    return {};
-}
-GRADWIRE_SIMD Bytes load_bytes(const std::uint8_t* p) noexcept {
-    Bytes result;
-    std::memcpy(result.word, p, sizeof result.word);
-    return result;
-}
-GRADWIRE_SIMD void store_bytes(std::uint8_t* p, Bytes x) noexcept {
-    std::memcpy(p, x.word, sizeof x.word);
-}
-// Bit i of the result: bit `bit` of byte i.
-GRADWIRE_SIMD std::uint64_t bit_of_bytes(Bytes x, unsigned bit) noexcept {
-    std::uint64_t bits = 0;
-    for (std::uint64_t i = 0; i < kBytes / 8; ++i) {
-        // The product moves the lowest bit of byte k to bit 56 + k; no two terms meet.
-        const std::uint64_t lowest = (x.word[i] >> bit) & 0x0101010101010101U;
-        bits |= ((lowest * 0x0102040810204080U) >> 56) << (8 * i);
-    }
-    return bits;
-}
-// Sets bit `bit` of byte i, which is clear, to bit i of `bits`.
-GRADWIRE_SIMD Bytes with_bit(Bytes x, unsigned bit, std::uint64_t bits) noexcept {
-    for (std::uint64_t i = 0; i < kBytes / 8; ++i) {
-        const std::uint64_t copies = ((bits >> (8 * i)) & 0xFFU) * 0x0101010101010101U;
-        const std::uint64_t own = copies & 0x8040201008040201U;  // byte k: bit k or 0
-        // No byte carries into the next: adding 0x7F reaches the top bit if any bit was set.
-        const std::uint64_t top = own + 0x7F7F7F7F7F7F7F7FU;
-        x.word[i] |= ((top >> 7) & 0x0101010101010101U) << bit;
-    }
-    return x;
-}
-
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -6,6 +6,18 @@ buffers and workspace; arguments are taken to be valid.
 
 from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.reference.natural import (
+    dequantize_natural,
+    dequantize_natural_add,
+    quantize_natural,
+)
+from gradwire.kernels.reference.quantization import (
+    compensate_quantize,
+    dequantize,
+    dequantize_add,
+    quantize,
+    random_bits,
+)
 from gradwire.kernels.reference.randomness import philox4x32, random_indices
 from gradwire.kernels.reference.selection import (
     add,
@@ -18,14 +30,28 @@ from gradwire.kernels.reference.selection import (
     select,
     topk,
 )
+from gradwire.kernels.reference.signs import (
+    compensate_sign,
+    dequantize_sign,
+    dequantize_sign_add,
+    quantize_sign,
+)
 from gradwire.kernels.reference.sparse import clear, intersect, merge, scatter, scatter_add
 
 __all__ = [
     "add",
     "clear",
+    "compensate_quantize",
     "compensate_select",
+    "compensate_sign",
     "compensate_topk",
     "decode_indices",
+    "dequantize",
+    "dequantize_add",
+    "dequantize_natural",
+    "dequantize_natural_add",
+    "dequantize_sign",
+    "dequantize_sign_add",
     "encode_indices",
     "encoded_size",
     "finite_check",
@@ -36,6 +62,10 @@ __all__ = [
     "magnitude",
     "merge",
     "philox4x32",
+    "quantize",
+    "quantize_natural",
+    "quantize_sign",
+    "random_bits",
     "random_indices",
     "scatter",
     "scatter_add",
