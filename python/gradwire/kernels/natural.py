@@ -1,10 +1,11 @@
 """Natural compression (Horvath et al., 2019) to 8 bits: a sign and a power of two.
 
 With e the exponent of |x| as float32 stores it, m its 23 further bits and u the element's 16 random
-bits, e becomes e + 1 if ``(m >> 7) > u``. The code is the sign bit and ``min(max(e, 18), 145) - 18``:
-1 to 127 stand for 2**-108 to 2**18, and 0 for a zero of that sign. In that range the expectation of
-the value is x (but for m's last 7 bits) and its variance at most x * x / 8; what is below becomes
-zero unless it is rounded up to 2**-108, and what is above saturates, as infinities and NaN do.
+bits, e becomes e + 1 if ``(m >> 7) > u``. The code is the sign bit and
+``min(max(e, 18), 145) - 18``: 1 to 127 stand for 2**-108 to 2**18, and 0 for a zero of that sign.
+In that range the expectation of the value is x (but for m's last 7 bits) and its variance at most
+x * x / 8; what is below becomes zero unless it is rounded up to 2**-108, and what is above
+saturates, as infinities and NaN do.
 """
 
 from __future__ import annotations

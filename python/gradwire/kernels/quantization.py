@@ -5,8 +5,8 @@ planes one after the other, the least significant first; plane j holds bit j of 
 ``ceil(m / 8)`` bytes, code i of the chunk at byte ``i // 8``, bit ``i % 8`` (least significant
 first). Unused bits are 0.
 
-Blocks are `block` consecutive elements, a multiple of 16 up to 65536 (the last one may be short), or
-with block 0 one block of everything. Scales, by name:
+Blocks are `block` consecutive elements, a multiple of 16 up to 65536 (the last one may be short),
+or with block 0 one block of everything. Scales, by name:
 
 - "absmax" (levels <= 2**(bits - 1) - 1, bits >= 2): the largest magnitude. Values are multiples of
   scale / levels.

@@ -12,8 +12,9 @@ from gradwire.kernels.arrays import MAX_LENGTH, Array
 
 
 class RandomStream(NamedTuple):
-    """Whose random bits: seed, key (see fnv1a32), step: 32-bit words; rank below 2**31; phase 0 or 1.
+    """Whose random bits: seed, key (see fnv1a32) and step are 32-bit words.
 
+    rank: below 2**31; phase: 0 or 1.
     first: the element of the tensor that the first element of the array is, below 2**63. Bits of
     different streams are independent; a part of a tensor uses the bits that the whole would.
     """

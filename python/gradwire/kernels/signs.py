@@ -1,10 +1,10 @@
 """Signs with a scale per block: one bit per element.
 
-Codes: (ceil(n / 8),) uint8, element i at byte ``i // 8``, bit ``i % 8`` (least significant first): 1
-where x >= 0 (zeros of both signs), else 0; unused bits are 0. Scales: float32, one per `block`
+Codes: (ceil(n / 8),) uint8, element i at byte ``i // 8``, bit ``i % 8`` (least significant first):
+1 where x >= 0 (zeros of both signs), else 0; unused bits are 0. Scales: float32, one per `block`
 elements (a multiple of 16 up to 65536, the last one may be short; 0: one block of everything): the
-mean of |x|, or what is given. An element decodes to scale or -scale. NaN or infinity makes the scale
-of its block NaN, and all of the block decodes to NaN; given scales cannot show that.
+mean of |x|, or what is given. An element decodes to scale or -scale. NaN or infinity makes the
+scale of its block NaN, and all of the block decodes to NaN; given scales cannot show that.
 
 Deterministic: the same bits in every instruction set; sums are in float64 and in one order, see
 `csrc/include/gradwire/sign.h`.

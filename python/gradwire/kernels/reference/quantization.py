@@ -134,14 +134,16 @@ def encode(x: Floats, lattice: Lattice, random: RandomStream | None) -> Bytes:
         below = np.floor(place)
         draw = random_bits(x.size, random).astype(np.float32) + HALF
         rounded = below + (draw < (place - below) * np.float32(65536)).astype(np.float32)
-    return (rounded.astype(np.int32) + lattice.offset).astype(np.uint8)
+    codes: Bytes = (rounded.astype(np.int32) + lattice.offset).astype(np.uint8)
+    return codes
 
 
 def decode(codes: Bytes, lattice: Lattice) -> Floats:
     """Return the values of codes, one per byte."""
     q = codes.astype(np.float32) - np.float32(lattice.offset)
     if lattice.offset:
-        return (q * lattice.step) * (ONE / lattice.lift)
+        symmetric: Floats = (q * lattice.step) * (ONE / lattice.lift)
+        return symmetric
     value = (q * lattice.step + lattice.base) * (ONE / lattice.lift)
     return np.where(lattice.highest < value, lattice.highest, value)
 
