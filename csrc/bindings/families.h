@@ -15,6 +15,9 @@ void bind_indices(pybind11::module_& module);
 void bind_bits(pybind11::module_& module);
 void bind_casts(pybind11::module_& module);
 void bind_random(pybind11::module_& module);
+void bind_quantize(pybind11::module_& module);
+void bind_sign(pybind11::module_& module);
+void bind_natural(pybind11::module_& module);
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -11,6 +11,9 @@ void bind_all(pybind11::module_& module) {
     bind_bits(module);
     bind_casts(module);
     bind_random(module);
+    bind_quantize(module);
+    bind_sign(module);
+    bind_natural(module);
 }
 
 }  // namespace GRADWIRE_ISA

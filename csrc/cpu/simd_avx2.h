@@ -258,6 +258,73 @@ GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
 
 GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
     compress_store(p, mask, words(first) + lane_numbers());
+GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {
+    return {_mm256_blendv_ps(no.low, yes.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
+            _mm256_blendv_ps(no.high, yes.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
+}
+GRADWIRE_SIMD Words one_where_less(Floats a, Floats b) noexcept {
+    const __m256 low = _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ);
+    const __m256 high = _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ);
+    return {_mm256_srli_epi32(_mm256_castps_si256(low), 31),
+            _mm256_srli_epi32(_mm256_castps_si256(high), 31)};
+}
+GRADWIRE_SIMD Floats larger(Floats a, Floats b) noexcept {
+    return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+GRADWIRE_SIMD Floats smaller(Floats a, Floats b) noexcept {
+    return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+
+GRADWIRE_SIMD Words round_to_nearest(Floats x) noexcept {
+    return {_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)};
+}
+GRADWIRE_SIMD Words round_down(Floats x) noexcept {
+    return truncate(floor(x));
+}
+
+struct Doubles {
+    __m256d quarter[4];
+};
+
+GRADWIRE_SIMD Doubles doubles(double value) noexcept {
+    const __m256d x = _mm256_set1_pd(value);
+    return {{x, x, x, x}};
+}
+GRADWIRE_SIMD Doubles widen(Floats x) noexcept {
+    return {{_mm256_cvtps_pd(_mm256_castps256_ps128(x.low)),
+             _mm256_cvtps_pd(_mm256_extractf128_ps(x.low, 1)),
+             _mm256_cvtps_pd(_mm256_castps256_ps128(x.high)),
+             _mm256_cvtps_pd(_mm256_extractf128_ps(x.high, 1))}};
+}
+GRADWIRE_SIMD Doubles operator+(Doubles a, Doubles b) noexcept {
+    return {{_mm256_add_pd(a.quarter[0], b.quarter[0]), _mm256_add_pd(a.quarter[1], b.quarter[1]),
+             _mm256_add_pd(a.quarter[2], b.quarter[2]), _mm256_add_pd(a.quarter[3], b.quarter[3])}};
+}
+GRADWIRE_SIMD Doubles operator*(Doubles a, Doubles b) noexcept {
+    return {{_mm256_mul_pd(a.quarter[0], b.quarter[0]), _mm256_mul_pd(a.quarter[1], b.quarter[1]),
+             _mm256_mul_pd(a.quarter[2], b.quarter[2]), _mm256_mul_pd(a.quarter[3], b.quarter[3])}};
+}
+GRADWIRE_SIMD void store(double* p, Doubles x) noexcept {
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        _mm256_storeu_pd(p + 4 * i, x.quarter[i]);
+    }
+}
+
+GRADWIRE_SIMD Words multiply_even(Words a, Words b) noexcept {
+    return {_mm256_mul_epu32(a.low, b.low), _mm256_mul_epu32(a.high, b.high)};
+}
+GRADWIRE_SIMD Words odd_to_even(Words x) noexcept {
+    return {_mm256_srli_epi64(x.low, 32), _mm256_srli_epi64(x.high, 32)};
+}
+GRADWIRE_SIMD Words join_even(Words low, Words high) noexcept {
+    return {_mm256_blend_epi32(low.low, _mm256_slli_epi64(high.low, 32), 0xAA),
+            _mm256_blend_epi32(low.high, _mm256_slli_epi64(high.high, 32), 0xAA)};
+}
+GRADWIRE_SIMD Words interleave_low(Words a, Words b) noexcept {
+    return {_mm256_unpacklo_epi64(a.low, b.low), _mm256_unpacklo_epi64(a.high, b.high)};
+}
+GRADWIRE_SIMD Words interleave_high(Words a, Words b) noexcept {
+    return {_mm256_unpackhi_epi64(a.low, b.low), _mm256_unpackhi_epi64(a.high, b.high)};
 }
 
 }  // namespace GRADWIRE_ISA

@@ -2,7 +2,15 @@
 // every name.
 #pragma once
 
+// GCC 12 takes the undefined operands inside its own header for forgotten ones (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 #include <cstdint>
 
@@ -190,6 +198,62 @@ GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
 
 GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
     compress_store(p, mask, words(first) + lane_numbers());
+GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {
+    return choose(less(a, b), yes, no);
+}
+GRADWIRE_SIMD Words one_where_less(Floats a, Floats b) noexcept {
+    return {_mm512_maskz_set1_epi32(less(a, b), 1)};
+}
+GRADWIRE_SIMD Floats larger(Floats a, Floats b) noexcept {
+    return {_mm512_max_ps(a.v, b.v)};
+}
+GRADWIRE_SIMD Floats smaller(Floats a, Floats b) noexcept {
+    return {_mm512_min_ps(a.v, b.v)};
+}
+
+GRADWIRE_SIMD Words round_to_nearest(Floats x) noexcept {
+    return {_mm512_cvtps_epi32(x.v)};
+}
+GRADWIRE_SIMD Words round_down(Floats x) noexcept {
+    return truncate(floor(x));
+}
+
+struct Doubles {
+    __m512d low, high;
+};
+
+GRADWIRE_SIMD Doubles doubles(double value) noexcept {
+    return {_mm512_set1_pd(value), _mm512_set1_pd(value)};
+}
+GRADWIRE_SIMD Doubles widen(Floats x) noexcept {
+    return {_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)),
+            _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
+}
+GRADWIRE_SIMD Doubles operator+(Doubles a, Doubles b) noexcept {
+    return {_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+GRADWIRE_SIMD Doubles operator*(Doubles a, Doubles b) noexcept {
+    return {_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};
+}
+GRADWIRE_SIMD void store(double* p, Doubles x) noexcept {
+    _mm512_storeu_pd(p, x.low);
+    _mm512_storeu_pd(p + 8, x.high);
+}
+
+GRADWIRE_SIMD Words multiply_even(Words a, Words b) noexcept {
+    return {_mm512_mul_epu32(a.v, b.v)};
+}
+GRADWIRE_SIMD Words odd_to_even(Words x) noexcept {
+    return {_mm512_srli_epi64(x.v, 32)};
+}
+GRADWIRE_SIMD Words join_even(Words low, Words high) noexcept {
+    return {_mm512_mask_mov_epi32(low.v, 0xAAAA, _mm512_slli_epi64(high.v, 32))};
+}
+GRADWIRE_SIMD Words interleave_low(Words a, Words b) noexcept {
+    return {_mm512_unpacklo_epi64(a.v, b.v)};
+}
+GRADWIRE_SIMD Words interleave_high(Words a, Words b) noexcept {
+    return {_mm512_unpackhi_epi64(a.v, b.v)};
 }
 
 }  // namespace GRADWIRE_ISA

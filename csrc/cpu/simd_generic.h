@@ -245,5 +245,84 @@ GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
         [&](std::uint64_t i) { return (mask >> i) & 1U ? yes.lane[i] : no.lane[i]; });
 }
 
+GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {
+    return each<Floats>(
+        [&](std::uint64_t i) { return a.lane[i] < b.lane[i] ? yes.lane[i] : no.lane[i]; });
+}
+GRADWIRE_SIMD Words one_where_less(Floats a, Floats b) noexcept {  // and 0 elsewhere
+    return each<Words>(
+        [&](std::uint64_t i) { return static_cast<std::uint32_t>(a.lane[i] < b.lane[i]); });
+}
+// The second operand where they are equal or one is NaN.
+GRADWIRE_SIMD Floats larger(Floats a, Floats b) noexcept {
+    return each<Floats>(
+        [&](std::uint64_t i) { return a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]; });
+}
+GRADWIRE_SIMD Floats smaller(Floats a, Floats b) noexcept {
+    return each<Floats>(
+        [&](std::uint64_t i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; });
+}
+
+// ---- rounding to integers, as two's complement: values in (-2^22, 2^22) ----
+
+GRADWIRE_SIMD Words round_to_nearest(Floats x) noexcept {  // ties to even
+    constexpr float kOneIsTheLastPlace = 12582912.0F;      // 1.5 * 2^23
+    return truncate(each<Floats>(
+        [&](std::uint64_t i) { return (x.lane[i] + kOneIsTheLastPlace) - kOneIsTheLastPlace; }));
+}
+GRADWIRE_SIMD Words round_down(Floats x) noexcept {
+    const Words cut = truncate(x);
+    return cut - one_where_less(x, to_floats(cut));
+}
+
+// ---- float64 ----
+
+struct Doubles {
+    double lane[kLanes];
+};
+
+GRADWIRE_SIMD Doubles doubles(double value) noexcept {
+    return each<Doubles>([=](std::uint64_t) { return value; });
+}
+GRADWIRE_SIMD Doubles widen(Floats x) noexcept {
+    return each<Doubles>([&](std::uint64_t i) { return static_cast<double>(x.lane[i]); });
+}
+GRADWIRE_SIMD Doubles operator+(Doubles a, Doubles b) noexcept {
+    return each<Doubles>([&](std::uint64_t i) { return a.lane[i] + b.lane[i]; });
+}
+GRADWIRE_SIMD Doubles operator*(Doubles a, Doubles b) noexcept {
+    return each<Doubles>([&](std::uint64_t i) { return a.lane[i] * b.lane[i]; });
+}
+GRADWIRE_SIMD void store(double* p, Doubles x) noexcept {
+    std::memcpy(p, x.lane, sizeof x.lane);
+}
+
+// ---- pairs of lanes (2i, 2i + 1) as 64 bits, the low word first ----
+
+GRADWIRE_SIMD Words multiply_even(Words a, Words b) noexcept {  // the products of the even lanes
+    Words result;
+    for (std::uint64_t i = 0; i < kLanes; i += 2) {
+        const std::uint64_t product = std::uint64_t{a.lane[i]} * b.lane[i];
+        result.lane[i] = static_cast<std::uint32_t>(product);
+        result.lane[i + 1] = static_cast<std::uint32_t>(product >> 32);
+    }
+    return result;
+}
+GRADWIRE_SIMD Words odd_to_even(Words x) noexcept {  // and 0 in the odd lanes
+    return each<Words>([&](std::uint64_t i) { return i % 2 == 0 ? x.lane[i + 1] : 0U; });
+}
+GRADWIRE_SIMD Words join_even(Words low, Words high) noexcept {  // even lanes of both
+    return each<Words>(
+        [&](std::uint64_t i) { return i % 2 == 0 ? low.lane[i] : high.lane[i - 1]; });
+}
+// Lanes 4i, 4i + 1 of both, one after the other.
+GRADWIRE_SIMD Words interleave_low(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return i % 4 < 2 ? a.lane[i] : b.lane[i - 2]; });
+}
+// Lanes 4i + 2, 4i + 3 of both.
+GRADWIRE_SIMD Words interleave_high(Words a, Words b) noexcept {
+    return each<Words>([&](std::uint64_t i) { return i % 4 < 2 ? a.lane[i + 2] : b.lane[i]; });
+}
+
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

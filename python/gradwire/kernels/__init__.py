@@ -25,6 +25,21 @@ from gradwire.kernels.indices import (
     max_encoded_size,
 )
 from gradwire.kernels.momentum import momentum_select, momentum_topk
+from gradwire.kernels.natural import (
+    dequantize_natural,
+    dequantize_natural_add,
+    quantize_natural,
+)
+from gradwire.kernels.quantization import (
+    Quantized,
+    code_bytes,
+    compensate_quantize,
+    dequantize,
+    dequantize_add,
+    quantize,
+    scale_count,
+)
+from gradwire.kernels.random_bits import RandomStream, random_bits
 from gradwire.kernels.randomness import fnv1a32, philox4x32, random_indices
 from gradwire.kernels.selection import (
     compensate_select,
@@ -33,17 +48,34 @@ from gradwire.kernels.selection import (
     topk,
     topk_workspace,
 )
+from gradwire.kernels.signs import (
+    compensate_sign,
+    dequantize_sign,
+    dequantize_sign_add,
+    quantize_sign,
+)
 from gradwire.kernels.sparse import clear, intersect, merge, scatter, scatter_add
 from gradwire.kernels.statistics import absmax, finite_check, histogram, kth_magnitude, norm
 
 __all__ = [
+    "Quantized",
+    "RandomStream",
     "Selected",
     "absmax",
     "base3_size",
     "clear",
+    "code_bytes",
+    "compensate_quantize",
     "compensate_select",
+    "compensate_sign",
     "compensate_topk",
     "decode_indices",
+    "dequantize",
+    "dequantize_add",
+    "dequantize_natural",
+    "dequantize_natural_add",
+    "dequantize_sign",
+    "dequantize_sign_add",
     "encode_indices",
     "encoded_size",
     "finite_check",
@@ -61,7 +93,12 @@ __all__ = [
     "pack_bits",
     "packed_size",
     "philox4x32",
+    "quantize",
+    "quantize_natural",
+    "quantize_sign",
+    "random_bits",
     "random_indices",
+    "scale_count",
     "scatter",
     "scatter_add",
     "select",

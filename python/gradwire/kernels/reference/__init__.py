@@ -14,6 +14,18 @@ from gradwire.kernels.reference.bits import (
 )
 from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.reference.natural import (
+    dequantize_natural,
+    dequantize_natural_add,
+    quantize_natural,
+)
+from gradwire.kernels.reference.quantization import (
+    compensate_quantize,
+    dequantize,
+    dequantize_add,
+    quantize,
+    random_bits,
+)
 from gradwire.kernels.reference.randomness import philox4x32, random_indices
 from gradwire.kernels.reference.selection import (
     absmax,
@@ -29,6 +41,12 @@ from gradwire.kernels.reference.selection import (
     select,
     topk,
 )
+from gradwire.kernels.reference.signs import (
+    compensate_sign,
+    dequantize_sign,
+    dequantize_sign_add,
+    quantize_sign,
+)
 from gradwire.kernels.reference.sparse import clear, intersect, merge, scatter, scatter_add
 
 __all__ = [
@@ -36,9 +54,17 @@ __all__ = [
     "add",
     "base3_size",
     "clear",
+    "compensate_quantize",
     "compensate_select",
+    "compensate_sign",
     "compensate_topk",
     "decode_indices",
+    "dequantize",
+    "dequantize_add",
+    "dequantize_natural",
+    "dequantize_natural_add",
+    "dequantize_sign",
+    "dequantize_sign_add",
     "encode_indices",
     "encoded_size",
     "finite_check",
@@ -54,6 +80,10 @@ __all__ = [
     "pack_bits",
     "packed_size",
     "philox4x32",
+    "quantize",
+    "quantize_natural",
+    "quantize_sign",
+    "random_bits",
     "random_indices",
     "scatter",
     "scatter_add",
