@@ -37,22 +37,22 @@ def different(result: Any, expected: Any) -> int:
         return sum(different(*parts) for parts in zip(result, expected, strict=True))
     if not isinstance(expected, np.ndarray):
         return int(type(result) is not type(expected) or _bits(result) != _bits(expected))
-    result = np.asarray(result)
-    if result.dtype != expected.dtype or result.ndim != expected.ndim:
-        return max(1, result.size, expected.size)
-    common = min(result.size, expected.size)
-    word = np.dtype(f"u{expected.itemsize}") if expected.dtype != bool else np.dtype(bool)
-    unequal = result[:common].view(word) != expected[:common].view(word)
-    return int(np.count_nonzero(unequal)) + abs(result.size - expected.size)
+    found: NDArray[Any] = np.asarray(result)
+    if found.dtype != expected.dtype or found.ndim != expected.ndim:
+        return max(1, found.size, expected.size)
+    common = min(found.size, expected.size)
+    word = np.dtype(f"u{expected.itemsize}")
+    unequal = found[:common].view(word) != expected[:common].view(word)
+    return int(np.count_nonzero(unequal)) + abs(found.size - expected.size)
 
 
 def different_beyond(tolerance: float, result: Any, expected: NDArray[Any]) -> int:
     """Return how many elements differ by more than tolerance times the largest one expected."""
-    result = np.asarray(result)
-    if result.shape != expected.shape:
-        return max(1, result.size, expected.size)
+    found: NDArray[Any] = np.asarray(result)
+    if found.shape != expected.shape:
+        return max(1, found.size, expected.size)
     limit = tolerance * float(np.abs(expected).max(initial=0))
-    return int(np.count_nonzero(~(np.abs(result - expected) <= limit)))
+    return int(np.count_nonzero(~(np.abs(found - expected) <= limit)))
 
 
 def equals(expected: Any) -> Callable[[Any], int]:
@@ -88,10 +88,10 @@ def different_in_blocks(
     specification: Callable[[NDArray[Any]], NDArray[Any]], x: NDArray[Any], result: Any
 ) -> int:
     """Return how many elements of result differ from an elementwise specification of x."""
-    result = np.asarray(result)
-    if result.shape != x.shape:
-        return max(1, result.size, x.size)
-    return sum(different(result[part], specification(x[part])) for part in blocks(x.size))
+    found: NDArray[Any] = np.asarray(result)
+    if found.shape != x.shape:
+        return max(1, found.size, x.size)
+    return sum(different(found[part], specification(x[part])) for part in blocks(x.size))
 
 
 def _bits(number: object) -> object:

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradwire.bench.inputs import Inputs
+import numpy as np
+
+from gradwire.bench.checks import equals
+from gradwire.bench.inputs import Floats, Inputs
 
 
 def nothing() -> None:
@@ -25,6 +28,19 @@ class Case:
     call: Callable[[], Any]
     wrong: Callable[[Any], int] | None
     reset: Callable[[], None] = nothing
+
+
+def changed(start: Floats, change: Callable[[Floats], None], call: Callable[[Floats], Any]) -> Case:
+    """Return the case of a call that changes a copy of start as `change` specifies it."""
+    x: Floats = start.copy()
+    expected: Floats = start.copy()
+    change(expected)
+
+    def run() -> Floats:
+        call(x)
+        return x
+
+    return Case(run, equals(expected), reset=lambda: np.copyto(x, start))
 
 
 Prepare = Callable[[Inputs], Case]

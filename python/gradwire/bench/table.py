@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gradwire.bench.report import Measurement, Report
 
-NAME_WIDTH = 40
+NAME_WIDTH = 38
 _PEER_INDENT = "  "
 
 HEADER = (

@@ -26,7 +26,6 @@ def measure(case: Case, copy: Callable[[], None], repetitions: int) -> tuple[Sam
     samples = Samples([], [])
     result = None
     collecting = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         for _ in range(repetitions):

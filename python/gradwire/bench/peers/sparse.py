@@ -7,26 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.bench.checks import different, different_beyond, equals
+from gradwire.bench.checks import different, different_beyond
 from gradwire.bench.inputs import Floats, Indices, Inputs
 from gradwire.bench.peers import import_torch
-from gradwire.bench.row import Case, Peer
+from gradwire.bench.row import Case, Peer, changed
 from gradwire.kernels import reference
 
 # Coalescing may add in another order.
 _TOLERANCE = 1e-6
-
-
-def changed(start: Floats, change: Callable[[Floats], None], call: Callable[[Floats], Any]) -> Case:
-    """Return the case of a call that changes a copy of start as `change` specifies it."""
-    x, expected = start.copy(), start.copy()
-    change(expected)
-
-    def run() -> Floats:
-        call(x)
-        return x
-
-    return Case(run, equals(expected), reset=lambda: np.copyto(x, start))
 
 
 def _numpy_clear(inputs: Inputs) -> Case:

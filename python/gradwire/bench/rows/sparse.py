@@ -8,13 +8,13 @@ from gradwire import kernels
 from gradwire.bench.checks import equals
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import sparse as peers
-from gradwire.bench.row import Case, Row
+from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
 
 
 def _clear(inputs: Inputs) -> Case:
     indices = inputs.top.indices
-    return peers.changed(
+    return changed(
         inputs.acc,
         lambda x: reference.clear(x, indices),
         lambda x: kernels.clear(x, indices),
@@ -23,7 +23,7 @@ def _clear(inputs: Inputs) -> Case:
 
 def _scatter(inputs: Inputs) -> Case:
     indices, values = inputs.top.indices, inputs.top.values
-    return peers.changed(
+    return changed(
         inputs.gradient,
         lambda x: reference.scatter(x, indices, values),
         lambda x: kernels.scatter(x, indices, values),
@@ -32,7 +32,7 @@ def _scatter(inputs: Inputs) -> Case:
 
 def _scatter_add(inputs: Inputs) -> Case:
     indices, values = inputs.top.indices, inputs.top.values
-    return peers.changed(
+    return changed(
         inputs.gradient,
         lambda x: reference.scatter_add(x, indices, values),
         lambda x: kernels.scatter_add(x, indices, values),
