@@ -31,7 +31,7 @@ class Inputs:
         self.density = density
         self.seed = seed
         self.k = max(1, int(numel * density))
-        self._copied = np.zeros(numel, np.float32)
+        self._copied = np.full(numel, 0, np.float32)  # zeros() would leave its pages untouched
         self._chunks: list[tuple[Indices, Floats]] = []
 
     def copy(self) -> None:
