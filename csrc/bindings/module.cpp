@@ -19,6 +19,7 @@ PYBIND11_MODULE(_cpu, module, pybind11::mod_gil_not_used()) {
     using gradwire::runs;
     module.doc() = "CPU kernels; use gradwire.kernels";
     module.attr("__version__") = GRADWIRE_VERSION;
+    module.attr("compiler") = GRADWIRE_COMPILER;
     pybind11::list isas;  // those that run here, the best one last
     const auto add = [&](Isa isa, const char* name, void (*bind)(pybind11::module_&)) {
         if (runs(isa)) {

@@ -3,6 +3,7 @@
 from typing import Any
 
 __version__: str
+compiler: str
 isas: tuple[str, ...]
 generic: Any
 avx2: Any
