@@ -258,6 +258,8 @@ GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
 
 GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
     compress_store(p, mask, words(first) + lane_numbers());
+}
+
 GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {
     return {_mm256_blendv_ps(no.low, yes.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
             _mm256_blendv_ps(no.high, yes.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};

@@ -198,6 +198,8 @@ GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
 
 GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
     compress_store(p, mask, words(first) + lane_numbers());
+}
+
 GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {
     return choose(less(a, b), yes, no);
 }

@@ -78,7 +78,7 @@ def test_torch_tensors_are_used_in_place():
 
 def test_torch_tensors_are_checked_too():
     torch = pytest.importorskip("torch")
-    with pytest.raises(ConfigError, match="dtype float32 .*, got float64"):
+    with pytest.raises(ConfigError, match=r"dtype float32 .*, got float64"):
         kernels.finite_check(torch.ones(3, dtype=torch.float64))
     with pytest.raises(ConfigError, match="contiguous"):
         kernels.finite_check(torch.ones(6)[::2])
