@@ -230,12 +230,14 @@ GRADWIRE_SIMD Mask equal(Words a, Words b) noexcept {
 // ---- choosing ----
 
 GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
-    return each<Floats>(
-        [&](std::uint64_t i) { return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+    return each<Floats>([&](std::uint64_t i) {
+        return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i];
+    });
 }
 GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
-    return each<Words>(
-        [&](std::uint64_t i) { return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+    return each<Words>([&](std::uint64_t i) {
+        return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i];
+    });
 }
 
 }  // namespace GRADWIRE_ISA
