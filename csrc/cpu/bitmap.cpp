@@ -9,19 +9,6 @@ namespace {
 
 constexpr std::uint32_t kWordBits = 64;
 
-// Writes the numbers of the set bits, counted from `first`, and returns how many there are. All 64
-// places behind out may be written to.
-GRADWIRE_SIMD std::uint64_t store_set_bits(std::uint32_t* out, std::uint64_t word,
-                                           std::uint32_t first) noexcept {
-    std::uint64_t count = 0;
-    for (std::uint32_t bit = 0; bit < kWordBits; bit += kLanes) {
-        const auto mask = static_cast<Mask>(word >> bit);
-        store_lane_numbers(out + count, mask, first + bit);
-        count += count_lanes(mask);
-    }
-    return count;
-}
-
 }  // namespace
 
 EncodedSize bitmap_size(std::uint64_t, std::uint64_t length) noexcept {
