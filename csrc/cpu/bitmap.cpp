@@ -7,20 +7,7 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 namespace {
 
-constexpr std::uint64_t kWordBits = 64;
-
-// Writes the numbers of the set bits, counted from `first`, and returns how many there are. All 64
-// places behind out may be written to.
-GRADWIRE_SIMD std::uint64_t store_set_bits(std::uint32_t* out, std::uint64_t word,
-                                           std::uint32_t first) noexcept {
-    std::uint64_t count = 0;
-    for (std::uint32_t bit = 0; bit < kWordBits; bit += kLanes) {
-        const auto mask = static_cast<Mask>(word >> bit);
-        store_lane_numbers(out + count, mask, first + bit);
-        count += count_lanes(mask);
-    }
-    return count;
-}
+constexpr std::uint32_t kWordBits = 64;
 
 }  // namespace
 
@@ -31,22 +18,24 @@ EncodedSize bitmap_size(std::uint64_t, std::uint64_t length) noexcept {
 std::uint64_t encode_bitmap(Places places, std::uint8_t* out) noexcept {
     const std::uint64_t bytes = bytes_of(places.range.length);
     std::memset(out, 0, bytes);
-    const std::uint64_t whole = bytes / 8;  // words
+    // Indices of whole words, which are stored as such.
+    const std::uint64_t end = bytes / 8 * kWordBits;
+    std::uint64_t whole = places.count;
+    while (whole > 0 && places.indices[whole - 1] - places.range.begin >= end) {
+        --whole;
+    }
     // A word is stored once for each of its indices, with one more bit each time: no branch.
     std::uint64_t word = 0;
-    std::uint64_t number = 0;
-    std::uint64_t i = 0;
-    for (; i < places.count; ++i) {
+    std::int64_t number = 0;
+    for (std::uint64_t i = 0; i < whole; ++i) {
         const std::uint32_t index = places.indices[i] - places.range.begin;
-        if (index / kWordBits >= whole) {
-            break;
-        }
-        const std::uint64_t kept = index / kWordBits == number ? ~std::uint64_t{0} : 0;
-        number = index / kWordBits;
+        const std::int64_t step = std::int64_t{index / kWordBits} - number;
+        const auto kept = static_cast<std::uint64_t>((step - 1) >> 63);  // all bits if step is 0
+        number += step;
         word = (word & kept) | std::uint64_t{1} << index % kWordBits;
         put_u64(out + 8 * number, word);
     }
-    for (; i < places.count; ++i) {
+    for (std::uint64_t i = whole; i < places.count; ++i) {
         const std::uint32_t index = places.indices[i] - places.range.begin;
         out[index / 8] = static_cast<std::uint8_t>(out[index / 8] | 1U << index % 8);
     }

@@ -256,8 +256,15 @@ GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
     return as_floats(choose(mask, as_words(yes), as_words(no)));
 }
 
-GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
-    compress_store(p, mask, words(first) + lane_numbers());
+GRADWIRE_SIMD std::uint64_t store_set_bits(std::uint32_t* p, std::uint64_t word,
+                                           std::uint32_t first) noexcept {
+    std::uint64_t count = 0;
+    for (std::uint32_t bit = 0; bit < 64; bit += kLanes) {
+        const auto mask = static_cast<Mask>(word >> bit);
+        compress_store(p + count, mask, words(first + bit) + lane_numbers());
+        count += count_lanes(mask);
+    }
+    return count;
 }
 
 GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {

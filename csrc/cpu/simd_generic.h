@@ -102,23 +102,26 @@ GRADWIRE_SIMD void compress_store(float* p, Mask mask, Floats x) noexcept {
     std::uint64_t count = 0;
     for (std::uint64_t i = 0; i < kLanes; ++i) {
         p[count] = x.lane[i];
-        count += (mask >> i) & 1U;
+        count += (std::uint32_t{mask} >> i) & 1U;
     }
 }
 GRADWIRE_SIMD void compress_store(std::uint32_t* p, Mask mask, Words x) noexcept {
     std::uint64_t count = 0;
     for (std::uint64_t i = 0; i < kLanes; ++i) {
         p[count] = x.lane[i];
-        count += (mask >> i) & 1U;
+        count += (std::uint32_t{mask} >> i) & 1U;
     }
 }
 
-// Writes first + the numbers of the mask's lanes, one after the other. All 16 places behind p may
-// be written to.
-GRADWIRE_SIMD void store_lane_numbers(std::uint32_t* p, Mask mask, std::uint32_t first) noexcept {
-    for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        *p++ = first + static_cast<std::uint32_t>(__builtin_ctz(rest));
+// Writes first + the number of each set bit of the word, one after the other, and returns how many
+// there are. All 64 places behind p may be written to.
+GRADWIRE_SIMD std::uint64_t store_set_bits(std::uint32_t* p, std::uint64_t word,
+                                           std::uint32_t first) noexcept {
+    std::uint64_t count = 0;
+    for (; word != 0; word &= word - 1) {
+        p[count++] = first + static_cast<std::uint32_t>(__builtin_ctzll(word));
     }
+    return count;
 }
 
 // ---- all lanes alike, and bits ----
@@ -237,12 +240,14 @@ GRADWIRE_SIMD Mask equal(Words a, Words b) noexcept {
 // ---- choosing ----
 
 GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
-    return each<Floats>(
-        [&](std::uint64_t i) { return (mask >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+    return each<Floats>([&](std::uint64_t i) {
+        return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i];
+    });
 }
 GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
-    return each<Words>(
-        [&](std::uint64_t i) { return (mask >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+    return each<Words>([&](std::uint64_t i) {
+        return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i];
+    });
 }
 
 GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {

@@ -47,7 +47,8 @@ def pack_base3(codes: Bytes) -> Bytes:
     """Return trits, packed five to a byte."""
     filled = np.zeros((base3_size(codes.size), 5), np.uint8)
     filled.reshape(-1)[: codes.size] = codes
-    return (filled * _WEIGHTS).sum(1, dtype=np.uint8)
+    packed: Bytes = (filled * _WEIGHTS).sum(1, dtype=np.uint8)
+    return packed
 
 
 def unpack_base3(data: Bytes, n: int) -> Bytes:

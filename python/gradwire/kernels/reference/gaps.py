@@ -72,10 +72,10 @@ def _widths(
     """Return the width of the field behind each one."""
     if codec == "rice":
         return np.full(bits.size, r)
-    zeros = np.minimum(ones - begins, 32)  # more of them are before no symbol
+    # More zeros than these are before no symbol.
+    zeros: Integers = np.minimum(ones - begins, 32 if codec == "elias_gamma" else 5)
     if codec == "elias_gamma":
         return zeros
-    zeros = np.minimum(zeros, 5)
     return zeros + (1 << zeros) + _fields(bits, ones + 1, zeros) - 1
 
 
