@@ -150,7 +150,7 @@ def test_non_finite_elements_show_in_the_scale_and_nowhere_else(bad, scale, plac
     assert np.isnan(values).tolist() == [False] * 64 + [True] * 64 + [False] * 64
 
 
-@pytest.mark.parametrize("flavour", ["gaussian", "denormal", "equal", "sparse"])
+@pytest.mark.parametrize("flavour", ["gaussian", "denormal", "equal", "ties"])
 @pytest.mark.parametrize("scale", SCALES)
 def test_stochastic_rounding_is_unbiased(scale, flavour):
     x, draws = vector(512, flavour, 3), 400
@@ -249,9 +249,9 @@ def test_overlap_is_refused():
         kernels.compensate_quantize(x, x, 4, 16, x)
     with pytest.raises(ConfigError, match="gradient and out_error must not overlap"):
         kernels.compensate_quantize(x[:32], np.ones(32, np.float32), 4, 16, x[16:48])
-    scales, codes = np.ones(4, np.float32), np.ones(32, np.uint8)
+    scales, codes = np.ones(1, np.float32), np.ones(2, np.uint8)
     with pytest.raises(ConfigError, match="scales and out must not overlap"):
-        kernels.dequantize(codes, scales, 4, 2, 16, out=scales)
+        kernels.dequantize(codes, scales, 1, 2, 16, out=scales)
 
 
 def test_decoders_refuse_wrong_lengths():

@@ -29,6 +29,7 @@ Deterministic: the same bits in every instruction set. The exact arithmetic is i
 
 from __future__ import annotations
 
+from operator import index
 from typing import NamedTuple
 
 from gradwire.kernels import native
@@ -45,12 +46,12 @@ class Quantized(NamedTuple):
 
 def code_bytes(n: int, bits: int) -> int:
     """Return the bytes that n codes take."""
-    return bits * (-(-n // 8))
+    return index(bits) * -(-n // 8)
 
 
 def scale_count(n: int, block: int, scale: str = "absmax") -> int:
     """Return how many float32 scales n elements have."""
-    blocks = -(-n // block) if block else int(n != 0)
+    blocks = -(-n // index(block)) if block else int(n != 0)
     return 2 * blocks if scale == "minmax" else blocks
 
 
@@ -161,7 +162,7 @@ def outputs(
     n = length(x)
     try:
         code_size, scale_size = code_bytes(n, bits), scale_count(n, block, scale)
-    except (TypeError, ZeroDivisionError):
+    except TypeError:
         code_size = scale_size = 0  # refused by the native code, by name
     if out_codes is None:
         out_codes = allocate(max(code_size, 0), "uint8", x)

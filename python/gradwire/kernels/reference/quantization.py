@@ -29,7 +29,8 @@ def random_bits(n: int, random: RandomStream) -> NDArray[np.uint16]:
     block, low = element >> np.uint64(3), np.uint64(0xFFFFFFFF)
     place = np.full(n, rank | phase << 31, np.uint64)
     counter = np.array([block & low, block >> np.uint64(32), np.full(n, step, np.uint64), place])
-    word = np.choose((element >> np.uint64(1)) & np.uint64(3), philox4x32(counter, (seed, key)))
+    words = philox4x32(counter, (seed, key))
+    word = words[(element >> np.uint64(1)) & np.uint64(3), np.arange(n)]
     half: NDArray[np.uint16] = (word >> (element % np.uint64(2) * np.uint64(16))).astype(np.uint16)
     return half
 
