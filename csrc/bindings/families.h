@@ -13,6 +13,8 @@ void bind_sparse(pybind11::module_& module);
 void bind_indices(pybind11::module_& module);
 void bind_casts(pybind11::module_& module);
 void bind_random(pybind11::module_& module);
+void bind_arithmetic(pybind11::module_& module);
+void bind_transform(pybind11::module_& module);
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

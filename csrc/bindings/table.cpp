@@ -9,6 +9,8 @@ void bind_all(pybind11::module_& module) {
     bind_indices(module);
     bind_casts(module);
     bind_random(module);
+    bind_arithmetic(module);
+    bind_transform(module);
 }
 
 }  // namespace GRADWIRE_ISA

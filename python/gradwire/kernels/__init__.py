@@ -8,6 +8,7 @@ in `gradwire.kernels.reference`. The sum of two NaNs is NaN, but which of the tw
 carries is not specified.
 """
 
+from gradwire.kernels.arithmetic import add, scale, scale_add
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.indices import decode_indices, encode_indices, encoded_size
@@ -21,9 +22,11 @@ from gradwire.kernels.selection import (
 )
 from gradwire.kernels.sparse import clear, intersect, merge, scatter, scatter_add
 from gradwire.kernels.statistics import finite_check, histogram, kth_magnitude
+from gradwire.kernels.transform import hadamard
 
 __all__ = [
     "Selected",
+    "add",
     "clear",
     "compensate_select",
     "compensate_topk",
@@ -33,12 +36,15 @@ __all__ = [
     "finite_check",
     "fnv1a32",
     "from_bfloat16",
+    "hadamard",
     "histogram",
     "intersect",
     "kth_magnitude",
     "merge",
     "philox4x32",
     "random_indices",
+    "scale",
+    "scale_add",
     "scatter",
     "scatter_add",
     "select",
