@@ -18,6 +18,8 @@ void bind_random(pybind11::module_& module);
 void bind_quantize(pybind11::module_& module);
 void bind_sign(pybind11::module_& module);
 void bind_natural(pybind11::module_& module);
+void bind_arithmetic(pybind11::module_& module);
+void bind_transform(pybind11::module_& module);
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

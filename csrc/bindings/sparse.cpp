@@ -1,6 +1,8 @@
 #include <pybind11/pybind11.h>
 
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "arrays.h"
@@ -21,36 +23,53 @@ using python::Operation;
 using python::without_lock;
 using std::uint64_t;
 
+constexpr python::Types kEntryTypes = python::kFloating | python::kFloat64;
+
+// As python::visit, with float64.
+template <typename Work>
+auto visit_entries(const Array& array, Work&& work) {
+    if (array.type == python::kFloat64) {
+        return work(array.as<double>());
+    }
+    return python::visit(array, std::forward<Work>(work));
+}
+
 void clear_(py::handle x, py::handle indices) {
     const Operation operation("clear");
-    const Array array = operation.output("x", x, kFloat32);
+    const Array array = operation.output("x", x, kEntryTypes);
     const Array places = operation.input("indices", indices, kUint32);
     operation.apart({&places}, {&array});
-    operation.check(without_lock([&] {
-        return clear(array.as<float>(), array.size, places.as<std::uint32_t>(), places.size);
+    operation.check(visit_entries(array, [&](auto* data) {
+        return without_lock(
+            [&] { return clear(data, array.size, places.as<std::uint32_t>(), places.size); });
     }));
 }
 
 template <typename Kernel>
 void put(const Operation& operation, py::handle out, py::handle indices, py::handle values,
          Kernel kernel) {
-    const Array array = operation.output("out", out, kFloat32);
+    const Array array = operation.output("out", out, kEntryTypes);
     const Array places = operation.input("indices", indices, kUint32);
-    const Array entries = operation.input("values", values, kFloat32);
+    const Array entries = operation.input("values", values, kEntryTypes);
+    operation.same_type(entries, array);
     operation.same_length(entries, places);
     operation.apart({&places, &entries}, {&array});
-    operation.check(without_lock([&] {
-        return kernel(array.as<float>(), array.size, places.as<std::uint32_t>(),
-                      entries.as<float>(), entries.size);
+    operation.check(visit_entries(array, [&](auto* data) {
+        const auto* const added = entries.as<std::remove_pointer_t<decltype(data)>>();
+        return without_lock([&] {
+            return kernel(data, array.size, places.as<std::uint32_t>(), added, entries.size);
+        });
     }));
 }
 
 void scatter_(py::handle out, py::handle indices, py::handle values) {
-    put(Operation("scatter"), out, indices, values, &scatter);
+    put(Operation("scatter"), out, indices, values,
+        [](auto... arguments) { return scatter(arguments...); });
 }
 
 void scatter_add_(py::handle out, py::handle indices, py::handle values) {
-    put(Operation("scatter_add"), out, indices, values, &scatter_add);
+    put(Operation("scatter_add"), out, indices, values,
+        [](auto... arguments) { return scatter_add(arguments...); });
 }
 
 uint64_t merge_(const py::list& index_chunks, const py::list& value_chunks, py::handle out_indices,

@@ -14,6 +14,8 @@ void bind_all(pybind11::module_& module) {
     bind_quantize(module);
     bind_sign(module);
     bind_natural(module);
+    bind_arithmetic(module);
+    bind_transform(module);
 }
 
 }  // namespace GRADWIRE_ISA

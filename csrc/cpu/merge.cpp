@@ -1,43 +1,104 @@
 #include "gradwire/merge.h"
 
-#include <algorithm>
+#include <cstring>
 
 #include "float_environment.h"
 #include "increasing.h"
+#include "simd.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 namespace {
 
-// One tile of the index space is summed densely in the first-level cache; tiles that no chunk
-// touches are skipped, so the cost follows the number of entries, not the range.
+// One tile of the index space is summed densely in the first-level cache. Tiles that only one chunk
+// touches are copied and others skipped, so the cost follows the number of entries, not the range.
 constexpr std::uint32_t kTileBits = 12;
 constexpr std::uint32_t kTileSize = std::uint32_t{1} << kTileBits;
 constexpr std::uint32_t kWordBits = 64;
+constexpr std::uint32_t kTileWords = kTileSize / kWordBits;
+// Entries per word of marks up to which four and eight at a time are the fastest way to write them.
+constexpr std::uint64_t kFewPerWord = 3;
+constexpr std::uint64_t kManyPerWord = 8;
 constexpr std::uint64_t kNoTile = ~std::uint64_t{0};
 
 struct SumTile {
     float sums[kTileSize];
-    std::uint64_t present[kTileSize / kWordBits];
+    std::uint64_t present[kTileWords];  // a bit for each sum
+    std::uint64_t touched;              // a bit for each word of `present`
+    std::uint64_t added;                // entries, those of common indices counted each
 };
 
-std::uint64_t next_tile(const Chunk* chunks, std::uint64_t chunk_count,
-                        const std::uint64_t* cursors) noexcept {
+std::uint64_t tile_of(std::uint32_t index) noexcept {
+    return index >> kTileBits;
+}
+
+// What comes next: the lowest tile, a chunk that has it, and the lowest tile of all other chunks.
+struct Next {
     std::uint64_t tile = kNoTile;
+    std::uint64_t chunk = 0;
+    std::uint64_t other_tile = kNoTile;
+};
+
+Next find_next(const Chunk* chunks, std::uint64_t chunk_count,
+               const std::uint64_t* cursors) noexcept {
+    Next next;
     for (std::uint64_t c = 0; c < chunk_count; ++c) {
-        if (cursors[c] < chunks[c].count) {
-            tile = std::min<std::uint64_t>(tile, chunks[c].indices[cursors[c]] >> kTileBits);
+        if (cursors[c] == chunks[c].count) {
+            continue;
+        }
+        const std::uint64_t tile = tile_of(chunks[c].indices[cursors[c]]);
+        if (tile < next.tile) {
+            next = {tile, c, next.tile};
+        } else if (tile < next.other_tile) {
+            next.other_tile = tile;
         }
     }
-    return tile;
+    return next;
+}
+
+// The first entry of the chunk, from `cursor` on, that is in `tile` or behind it: by doubling
+// steps, then halving them.
+std::uint64_t first_of_tile(const Chunk& chunk, std::uint64_t cursor, std::uint64_t tile) noexcept {
+    std::uint64_t step = 1;
+    std::uint64_t end = cursor;
+    while (end < chunk.count && tile_of(chunk.indices[end]) < tile) {
+        cursor = end + 1;
+        end += step;
+        step *= 2;
+    }
+    end = end < chunk.count ? end : chunk.count;
+    while (cursor < end) {
+        const std::uint64_t middle = cursor + (end - cursor) / 2;
+        if (tile_of(chunk.indices[middle]) < tile) {
+            cursor = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return cursor;
+}
+
+// Appends the chunk's entries [begin, end). False when `out` has no room for them.
+bool copy_run(const Chunk& chunk, std::uint64_t begin, std::uint64_t end, const Entries& out,
+              std::uint64_t* written) noexcept {
+    const std::uint64_t count = end - begin;
+    if (count > out.capacity - *written) {
+        return false;
+    }
+    std::memcpy(out.indices + *written, chunk.indices + begin, count * sizeof(std::uint32_t));
+    std::memcpy(out.values + *written, chunk.values + begin, count * sizeof(float));
+    *written += count;
+    return true;
 }
 
 // Adds the chunk's entries of the tile, from `cursor` on; returns the cursor behind them.
 std::uint64_t add_chunk(const Chunk& chunk, std::uint64_t cursor, std::uint64_t tile_number,
                         SumTile* tile) noexcept {
+    const std::uint64_t begin = cursor;
+    std::uint64_t touched = tile->touched;
     for (; cursor < chunk.count; ++cursor) {
         const std::uint32_t index = chunk.indices[cursor];
-        if (index >> kTileBits != tile_number) {
+        if (tile_of(index) != tile_number) {
             break;
         }
         const std::uint32_t offset = index & (kTileSize - 1);
@@ -48,31 +109,92 @@ std::uint64_t add_chunk(const Chunk& chunk, std::uint64_t cursor, std::uint64_t 
         const float sum = tile->sums[offset] + value;
         tile->sums[offset] = (word & bit) != 0 ? sum : value;
         word |= bit;
+        touched |= std::uint64_t{1} << (offset / kWordBits);
     }
+    tile->touched = touched;
+    tile->added += cursor - begin;
     return cursor;
 }
 
-unsigned lowest_bit(std::uint64_t word) noexcept {
-    return static_cast<unsigned>(__builtin_ctzll(word));
+std::uint32_t lowest_bit(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(__builtin_ctzll(word));
 }
 
-// Appends the sums of the tile and clears its marks. False when `out` is full.
+// Writes the sums of one word of marks, `kStep` at a time although fewer may be left: a wrongly
+// predicted branch costs more. Returns the end of what counts.
+template <unsigned kStep>
+std::uint64_t emit_word(const SumTile& tile, std::uint32_t word_number, std::uint32_t base,
+                        const Entries& out, std::uint64_t count) noexcept {
+    constexpr std::uint64_t kLastBit = std::uint64_t{1} << (kWordBits - 1);
+    std::uint64_t word = tile.present[word_number];
+    const std::uint64_t end = count + static_cast<std::uint64_t>(__builtin_popcountll(word));
+    const std::uint32_t first = word_number * kWordBits;
+    do {
+        for (unsigned i = 0; i < kStep; ++i) {
+            const std::uint32_t offset = first + lowest_bit(word | kLastBit);
+            out.indices[count + i] = base + offset;
+            out.values[count + i] = tile.sums[offset];
+            word &= word - 1;
+        }
+        count += kStep;
+    } while (count < end);
+    return end;
+}
+
+template <unsigned kStep>
+std::uint64_t emit_words(SumTile* tile, std::uint32_t base, const Entries& out,
+                         std::uint64_t count) noexcept {
+    for (std::uint64_t words = tile->touched; words != 0; words &= words - 1) {
+        const std::uint32_t word = lowest_bit(words);
+        count = emit_word<kStep>(*tile, word, base, out, count);
+        tile->present[word] = 0;
+    }
+    return count;
+}
+
+std::uint64_t emit_lanes(SumTile* tile, std::uint32_t base, const Entries& out,
+                         std::uint64_t count) noexcept {
+    for (std::uint32_t begin = 0; begin < kTileSize; begin += kLanes) {
+        const std::uint64_t word = tile->present[begin / kWordBits];
+        const auto mask = static_cast<Mask>(word >> (begin % kWordBits));
+        compress_store(out.indices + count, mask, lane_numbers() + words(base + begin));
+        compress_store(out.values + count, mask, load(tile->sums + begin));
+        count += count_lanes(mask);
+    }
+    for (std::uint64_t& word : tile->present) {
+        word = 0;
+    }
+    return count;
+}
+
+// The number of sums in the tile.
+std::uint64_t count_sums(const SumTile& tile) noexcept {
+    std::uint64_t count = 0;
+    for (const std::uint64_t word : tile.present) {
+        count += static_cast<std::uint64_t>(__builtin_popcountll(word));
+    }
+    return count;
+}
+
+// Appends the sums of the tile and clears its marks. False when `out` has no room for them.
 bool emit_tile(SumTile* tile, std::uint64_t tile_number, const Entries& out,
                std::uint64_t* written) noexcept {
-    std::uint64_t count = *written;
-    for (std::uint32_t w = 0; w < kTileSize / kWordBits; ++w) {
-        for (std::uint64_t word = tile->present[w]; word != 0; word &= word - 1) {
-            if (count == out.capacity) {
-                return false;
-            }
-            const std::uint32_t offset = w * kWordBits + lowest_bit(word);
-            out.indices[count] = static_cast<std::uint32_t>(tile_number << kTileBits) + offset;
-            out.values[count] = tile->sums[offset];
-            ++count;
+    const auto base = static_cast<std::uint32_t>(tile_number << kTileBits);
+    const std::uint64_t room = out.capacity - *written;
+    if (room < tile->added + kWordBits) {  // not certainly enough to write some more than there are
+        if (room < count_sums(*tile)) {
+            return false;
         }
-        tile->present[w] = 0;
+        *written = emit_words<1>(tile, base, out, *written);
+    } else if (tile->added <= kFewPerWord * kTileWords) {
+        *written = emit_words<4>(tile, base, out, *written);
+    } else if (tile->added <= kManyPerWord * kTileWords) {
+        *written = emit_words<8>(tile, base, out, *written);
+    } else {
+        *written = emit_lanes(tile, base, out, *written);
     }
-    *written = count;
+    tile->touched = 0;
+    tile->added = 0;
     return true;
 }
 
@@ -90,14 +212,24 @@ Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* curs
     SumTile tile{};
     *written = 0;
     for (;;) {
-        const std::uint64_t number = next_tile(chunks, chunk_count, cursors);
-        if (number == kNoTile) {
+        const Next next = find_next(chunks, chunk_count, cursors);
+        if (next.tile == kNoTile) {
             return Status::ok;
         }
-        for (std::uint64_t c = 0; c < chunk_count; ++c) {
-            cursors[c] = add_chunk(chunks[c], cursors[c], number, &tile);
+        bool fits = true;
+        if (next.tile < next.other_tile) {
+            const Chunk& chunk = chunks[next.chunk];
+            const std::uint64_t begin = cursors[next.chunk];
+            const std::uint64_t end = first_of_tile(chunk, begin, next.other_tile);
+            fits = copy_run(chunk, begin, end, out, written);
+            cursors[next.chunk] = end;
+        } else {
+            for (std::uint64_t c = 0; c < chunk_count; ++c) {
+                cursors[c] = add_chunk(chunks[c], cursors[c], next.tile, &tile);
+            }
+            fits = emit_tile(&tile, next.tile, out, written);
         }
-        if (!emit_tile(&tile, number, out, written)) {
+        if (!fits) {
             return Status::capacity_exceeded;
         }
     }

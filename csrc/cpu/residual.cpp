@@ -5,17 +5,22 @@
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
-Status clear(float* x, std::uint64_t n, const std::uint32_t* indices,
-             std::uint64_t count) noexcept {
+template <typename T>
+Status clear(T* x, std::uint64_t n, const std::uint32_t* indices, std::uint64_t count) noexcept {
     const Status status = check_indices(indices, count, n);
     if (status != Status::ok) {
         return status;
     }
     for (std::uint64_t i = 0; i < count; ++i) {
-        x[indices[i]] = 0.0F;
+        x[indices[i]] = T{};
     }
     return Status::ok;
 }
+
+template Status clear(float*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
+template Status clear(bfloat16*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
+template Status clear(float16*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
+template Status clear(double*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

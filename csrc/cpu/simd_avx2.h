@@ -14,6 +14,8 @@ struct Floats {
     __m256 low, high;
 };
 
+constexpr unsigned kFloatsInRegisters = 8;
+
 struct Words {
     __m256i low, high;
 };
@@ -185,6 +187,23 @@ GRADWIRE_SIMD Mask less(Floats a, Floats b) noexcept {
 GRADWIRE_SIMD Mask less_equal(Floats a, Floats b) noexcept {
     return mask_of(_mm256_castps_si256(_mm256_cmp_ps(a.low, b.low, _CMP_LE_OQ)),
                    _mm256_castps_si256(_mm256_cmp_ps(a.high, b.high, _CMP_LE_OQ)));
+}
+
+template <unsigned distance>
+GRADWIRE_SIMD __m256 exchange_lanes(__m256 x) noexcept {
+    if constexpr (distance == 4) {
+        return _mm256_permute2f128_ps(x, x, 1);
+    } else {
+        return _mm256_permute_ps(x, distance == 1 ? 0xB1 : 0x4E);
+    }
+}
+template <unsigned distance>
+GRADWIRE_SIMD Floats exchange_lanes(Floats x) noexcept {
+    if constexpr (distance == 8) {
+        return {x.high, x.low};
+    } else {
+        return {exchange_lanes<distance>(x.low), exchange_lanes<distance>(x.high)};
+    }
 }
 
 GRADWIRE_SIMD Words truncate(Floats x) noexcept {

@@ -2,14 +2,15 @@
 // every name.
 #pragma once
 
-// GCC 12 takes the undefined operands inside its own header for forgotten ones (GCC bug 105593).
+// GCC 12 takes the undefined operands that its own intrinsics use for a mistake.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
 #endif
 
 #include <cstdint>
@@ -22,6 +23,8 @@ inline namespace GRADWIRE_ISA {
 struct Floats {
     __m512 v;
 };
+
+constexpr unsigned kFloatsInRegisters = 32;
 
 struct Words {
     __m512i v;
@@ -130,6 +133,16 @@ GRADWIRE_SIMD Mask less(Floats a, Floats b) noexcept {
 }
 GRADWIRE_SIMD Mask less_equal(Floats a, Floats b) noexcept {
     return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ);
+}
+
+template <unsigned distance>
+GRADWIRE_SIMD Floats exchange_lanes(Floats x) noexcept {
+    constexpr int kOrder = distance == 1 || distance == 4 ? 0xB1 : 0x4E;  // 1 0 3 2, 2 3 0 1
+    if constexpr (distance >= 4) {
+        return {_mm512_shuffle_f32x4(x.v, x.v, kOrder)};
+    } else {
+        return {_mm512_permute_ps(x.v, kOrder)};
+    }
 }
 
 GRADWIRE_SIMD Words truncate(Floats x) noexcept {

@@ -15,6 +15,9 @@ struct Floats {
     float lane[kLanes];
 };
 
+// What can be held at once; compilers keep these arrays in memory anyway.
+constexpr unsigned kFloatsInRegisters = 16;
+
 struct Words {  // 32 bits each, unsigned unless a name says otherwise
     std::uint32_t lane[kLanes];
 };
@@ -168,6 +171,11 @@ GRADWIRE_SIMD Mask less(Floats a, Floats b) noexcept {  // false where either is
 }
 GRADWIRE_SIMD Mask less_equal(Floats a, Floats b) noexcept {  // false where either is NaN
     return mask_where([&](std::uint64_t i) { return a.lane[i] <= b.lane[i]; });
+}
+
+template <unsigned distance>                              // 1, 2, 4 or 8
+GRADWIRE_SIMD Floats exchange_lanes(Floats x) noexcept {  // lane i gets lane i ^ distance
+    return each<Floats>([&](std::uint64_t i) { return x.lane[i ^ distance]; });
 }
 
 // ---- conversions: values in (-2^31, 2^31) ----

@@ -19,7 +19,7 @@ struct Chunk {
 // Union of the chunks, sorted. Values of one index are added in chunk order, starting with the
 // first chunk that has it (not with 0); sums that are zero stay. `cursors` is workspace: one per
 // chunk. capacity_exceeded: `out` is full and there is more. Deterministic: additions have one
-// order.
+// order. 16 bytes per entry; entries of `out` beyond `written` are scratch.
 Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors, Entries out,
              std::uint64_t* written) noexcept;
 

@@ -5,6 +5,7 @@
 
 #include "gradwire/isa.h"
 #include "gradwire/status.h"
+#include "gradwire/types.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -27,7 +28,9 @@ struct Momentum {
 };
 
 // x[indices] = +0. Indices must be strictly increasing and < n; checked before anything is written.
-Status clear(float* x, std::uint64_t n, const std::uint32_t* indices, std::uint64_t count) noexcept;
+// T: float, double, bfloat16 or float16.
+template <typename T>
+Status clear(T* x, std::uint64_t n, const std::uint32_t* indices, std::uint64_t count) noexcept;
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

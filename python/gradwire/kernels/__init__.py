@@ -8,6 +8,7 @@ in `gradwire.kernels.reference`. The sum of two NaNs is NaN, but which of the tw
 carries is not specified.
 """
 
+from gradwire.kernels.arithmetic import add, scale, scale_add
 from gradwire.kernels.bits import (
     base3_size,
     pack_base3,
@@ -56,12 +57,14 @@ from gradwire.kernels.signs import (
 )
 from gradwire.kernels.sparse import clear, intersect, merge, scatter, scatter_add
 from gradwire.kernels.statistics import absmax, finite_check, histogram, kth_magnitude, norm
+from gradwire.kernels.transform import hadamard
 
 __all__ = [
     "Quantized",
     "RandomStream",
     "Selected",
     "absmax",
+    "add",
     "base3_size",
     "clear",
     "code_bytes",
@@ -81,6 +84,7 @@ __all__ = [
     "finite_check",
     "fnv1a32",
     "from_bfloat16",
+    "hadamard",
     "histogram",
     "intersect",
     "kth_magnitude",
@@ -98,6 +102,8 @@ __all__ = [
     "quantize_sign",
     "random_bits",
     "random_indices",
+    "scale",
+    "scale_add",
     "scale_count",
     "scatter",
     "scatter_add",

@@ -1,7 +1,9 @@
 """Sparse entries and dense vectors: clear, scatter, merge, intersect.
 
-Indices are uint32 and strictly increasing; that is validated before anything is written, and
-ConfigError raised otherwise. Everything is deterministic: each sum has one order of additions.
+The dense vectors of clear, scatter and scatter_add are float32, bfloat16, float16 or float64, their
+values of the same type. Indices are uint32 and strictly increasing; that is validated before
+anything is written, and ConfigError raised otherwise. Everything is deterministic: each sum has one
+order of additions.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from gradwire.kernels.buffers import entries
 def clear(x: Array, indices: Array) -> None:
     """Set ``x[indices] = 0`` (+0).
 
-    x: (n,) float32, changed in place; indices: (count,) uint32, strictly increasing, below n.
-    O(count): 8 bytes per index plus what a cache line costs.
+    x: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing, below
+    n. O(count): at 1 % of n, nearly every entry costs a cache line.
     """
     native.cpu.clear(x, indices)
 
@@ -26,8 +28,9 @@ def clear(x: Array, indices: Array) -> None:
 def scatter(out: Array, indices: Array, values: Array) -> None:
     """Set ``out[indices] = values``, bit for bit.
 
-    out: (n,) float32, changed in place; indices: (count,) uint32, strictly increasing, below n;
-    values: (count,) float32. O(count): 12 bytes per entry plus what a cache line costs.
+    out: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing,
+    below n; values: (count,) of out's type. O(count): at 1 % of n, nearly every entry costs a cache
+    line.
     """
     native.cpu.scatter(out, indices, values)
 
@@ -35,9 +38,10 @@ def scatter(out: Array, indices: Array, values: Array) -> None:
 def scatter_add(out: Array, indices: Array, values: Array) -> None:
     """Set ``out[indices] = out[indices] + values``.
 
-    out: (n,) float32, changed in place; indices: (count,) uint32, strictly increasing, below n;
-    values: (count,) float32. O(count): 16 bytes per entry plus what a cache line costs.
-    Denormals are kept even where the thread flushes them to zero.
+    out: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing,
+    below n; values: (count,) of out's type. The 16-bit types are added in float32 and rounded to
+    nearest even; denormals are kept even where the thread flushes them to zero. O(count): at 1 % of
+    n, nearly every entry costs a cache line.
     """
     native.cpu.scatter_add(out, indices, values)
 

@@ -4,6 +4,7 @@ Written to be read, not to be fast. Signatures are those of `gradwire.kernels` w
 buffers and workspace; arguments are taken to be valid.
 """
 
+from gradwire.kernels.reference.arithmetic import add, scale, scale_add
 from gradwire.kernels.reference.bits import (
     base3_size,
     pack_base3,
@@ -29,7 +30,6 @@ from gradwire.kernels.reference.quantization import (
 from gradwire.kernels.reference.randomness import philox4x32, random_indices
 from gradwire.kernels.reference.selection import (
     absmax,
-    add,
     compensate_select,
     compensate_topk,
     finite_check,
@@ -48,6 +48,7 @@ from gradwire.kernels.reference.signs import (
     quantize_sign,
 )
 from gradwire.kernels.reference.sparse import clear, intersect, merge, scatter, scatter_add
+from gradwire.kernels.reference.transform import hadamard, random_signs
 
 __all__ = [
     "absmax",
@@ -69,6 +70,7 @@ __all__ = [
     "encoded_size",
     "finite_check",
     "from_bfloat16",
+    "hadamard",
     "histogram",
     "intersect",
     "kth_magnitude",
@@ -85,6 +87,9 @@ __all__ = [
     "quantize_sign",
     "random_bits",
     "random_indices",
+    "random_signs",
+    "scale",
+    "scale_add",
     "scatter",
     "scatter_add",
     "select",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,3 +23,18 @@ def from_bfloat16(bits: NDArray[np.uint16]) -> Floats:
     """Return the float32 values of bfloat16 bits."""
     widened: Floats = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return widened
+
+
+def widen(x: NDArray[Any]) -> NDArray[Any]:
+    """Return x in the type it is computed in: float16 and bits of bfloat16 (uint16) as float32."""
+    if x.dtype == np.uint16:
+        return from_bfloat16(x)
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def narrow(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return what `widen` gave in the type it had, rounded to nearest even."""
+    if dtype == np.uint16:
+        return to_bfloat16(x)
+    with np.errstate(all="ignore"):
+        return x.astype(dtype)

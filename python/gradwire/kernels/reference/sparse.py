@@ -1,30 +1,36 @@
-"""Sparse entries and dense vectors."""
+"""Sparse entries and dense vectors.
+
+NumPy has no bfloat16: uint16 arrays are taken for the bits of one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradwire.kernels.reference.casts import narrow, widen
 from gradwire.kernels.reference.selection import Floats, add
 
+Vector = NDArray[Any]
 Indices = NDArray[np.uint32]
 
 
-def clear(x: Floats, indices: Indices) -> None:
+def clear(x: Vector, indices: Indices) -> None:
     """Set x[indices] = 0."""
-    x[indices] = 0.0
+    x[indices] = 0
 
 
-def scatter(out: Floats, indices: Indices, values: Floats) -> None:
+def scatter(out: Vector, indices: Indices, values: Vector) -> None:
     """Set out[indices] = values."""
     out[indices] = values
 
 
-def scatter_add(out: Floats, indices: Indices, values: Floats) -> None:
-    """Set out[indices] = out[indices] + values."""
-    out[indices] = add(out[indices], values)
+def scatter_add(out: Vector, indices: Indices, values: Vector) -> None:
+    """Set out[indices] = out[indices] + values, added in float32 where the type is shorter."""
+    out[indices] = narrow(add(widen(out[indices]), widen(values)), out.dtype)
 
 
 def merge(
