@@ -78,6 +78,9 @@ Types numpy_type(const py::dtype& dtype) {
     if (order != '=' && order != '|') {
         return 0;
     }
+    if (dtype.kind() == 'u' && dtype.itemsize() == sizeof(std::uint32_t)) {
+        return kUint32;  // indices: nearly every operation has some, and asking for names is slow
+    }
     switch (dtype.num()) {
         case kFloat:
             return kFloat32;
