@@ -16,6 +16,7 @@ void bind_random(pybind11::module_& module);
 void bind_quantize(pybind11::module_& module);
 void bind_sign(pybind11::module_& module);
 void bind_natural(pybind11::module_& module);
+void bind_minifloat(pybind11::module_& module);
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -12,6 +12,7 @@ void bind_all(pybind11::module_& module) {
     bind_quantize(module);
     bind_sign(module);
     bind_natural(module);
+    bind_minifloat(module);
 }
 
 }  // namespace GRADWIRE_ISA

@@ -11,6 +11,7 @@ carries is not specified.
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.minifloats import dequantize_mx, from_fp8, quantize_mx, to_fp8
 from gradwire.kernels.natural import (
     dequantize_natural,
     dequantize_natural_add,
@@ -56,6 +57,7 @@ __all__ = [
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
     "dequantize_sign",
@@ -65,12 +67,14 @@ __all__ = [
     "finite_check",
     "fnv1a32",
     "from_bfloat16",
+    "from_fp8",
     "histogram",
     "intersect",
     "kth_magnitude",
     "merge",
     "philox4x32",
     "quantize",
+    "quantize_mx",
     "quantize_natural",
     "quantize_sign",
     "random_bits",
@@ -80,6 +84,7 @@ __all__ = [
     "scatter_add",
     "select",
     "to_bfloat16",
+    "to_fp8",
     "topk",
     "topk_workspace",
 ]

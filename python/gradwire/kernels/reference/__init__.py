@@ -6,6 +6,7 @@ buffers and workspace; arguments are taken to be valid.
 
 from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.reference.minifloats import dequantize_mx, from_fp8, quantize_mx, to_fp8
 from gradwire.kernels.reference.natural import (
     dequantize_natural,
     dequantize_natural_add,
@@ -48,6 +49,7 @@ __all__ = [
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
     "dequantize_sign",
@@ -56,6 +58,7 @@ __all__ = [
     "encoded_size",
     "finite_check",
     "from_bfloat16",
+    "from_fp8",
     "histogram",
     "intersect",
     "kth_magnitude",
@@ -63,6 +66,7 @@ __all__ = [
     "merge",
     "philox4x32",
     "quantize",
+    "quantize_mx",
     "quantize_natural",
     "quantize_sign",
     "random_bits",
@@ -71,5 +75,6 @@ __all__ = [
     "scatter_add",
     "select",
     "to_bfloat16",
+    "to_fp8",
     "topk",
 ]
