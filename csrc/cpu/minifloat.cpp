@@ -129,16 +129,6 @@ class IntegerCodec {
     }
 };
 
-// Calls work(codec) with that of the format.
-template <typename Work>
-GRADWIRE_SIMD void with_codec(Minifloat format, Work work) noexcept {
-    if (format == Minifloat::int8) {
-        work(IntegerCodec{});
-    } else {
-        work(Codec(format_of(format)));
-    }
-}
-
 std::uint8_t scale_of(std::uint32_t most, const Format& format) noexcept {
     if (most >= kInfinityMagnitude) {
         return kNanScale;
@@ -148,44 +138,98 @@ std::uint8_t scale_of(std::uint32_t most, const Format& format) noexcept {
     return static_cast<std::uint8_t>(std::max(exponent, -kBias) + kBias);
 }
 
-// The codes of one chunk, one per byte, and its scales.
+// Encoding goes by chunks of 512 elements, in float32 whatever their type is: the coders exist once
+// for all types. What follows the first `size` elements of a chunk is scratch.
+struct Chunk {
+    alignas(64) float x[kChunk];
+    alignas(64) std::uint8_t codes[kChunk];
+};
+
+template <typename T>
+void load_chunk(const T* x, std::uint64_t size, Chunk* chunk) noexcept {
+    std::uint64_t i = 0;
+    for (; i + kLanes <= size; i += kLanes) {
+        store(chunk->x + i, load(x + i));
+    }
+    if (i < size) {
+        store(chunk->x + i, load_partial(x + i, size - i));
+    }
+}
+
+template <typename Coder>
+void encode(const Coder coder, std::uint64_t size, Floats factor, const float* x,
+            std::uint8_t* codes) noexcept {
+    for (std::uint64_t i = 0; i < size; i += kLanes) {
+        store(codes + i, coder.encode(load(x + i) * factor));
+    }
+}
+
+// Codes have room for whole groups of 16. Straight to where values belong: behind a buffer, memory
+// would wait while values are computed.
 template <typename Coder, typename T>
-void encode_chunk(const Coder& codec, const Format& format, const T* x, std::uint64_t size,
-                  std::uint8_t* scales, std::uint8_t* codes) noexcept {
+void decode(const Coder coder, std::uint64_t size, Floats factor, const std::uint8_t* codes,
+            T* out) noexcept {
+    std::uint64_t i = 0;
+    for (; i + kLanes <= size; i += kLanes) {
+        store(out + i, coder.decode(load(codes + i)) * factor);
+    }
+    if (i < size) {
+        store_partial(out + i, size - i, coder.decode(load(codes + i)) * factor);
+    }
+}
+
+void encode_any(const Format& format, std::uint64_t size, Chunk* chunk) noexcept {
+    const Codec codec(format);
+    for (std::uint64_t i = 0; i < size; i += kLanes) {
+        store(chunk->codes + i, codec.encode_any(load(chunk->x + i)));
+    }
+}
+
+void encode_mx(Minifloat format, std::uint64_t size, Chunk* chunk, std::uint8_t* scales) noexcept {
+    const Codec codec(format_of(format));
     for (std::uint64_t begin = 0; begin < size; begin += kMxBlock) {
-        const Plain<T> block{x + begin};
+        float* const x = chunk->x + begin;
+        std::uint8_t* const codes = chunk->codes + begin;
         const std::uint64_t length = std::min(kMxBlock, size - begin);
-        const std::uint8_t scale =
-            scale_of(reduce<MaxMagnitude>(block, 0, length).result(), format);
+        const std::uint32_t most = reduce<MaxMagnitude>(Plain<float>{x}, 0, length).result();
+        const std::uint8_t scale = scale_of(most, format_of(format));
         *scales++ = scale;
         if (scale == kNanScale) {
-            std::memset(codes + begin, 0, length);
+            std::memset(codes, 0, length);
             continue;
         }
         const Floats down = floats(power_of_two(kBias - scale));
-        std::uint64_t i = 0;
-        for (; i + kLanes <= length; i += kLanes) {
-            store(codes + begin + i, codec.encode(block.all(i) * down));
-        }
-        if (i < length) {
-            store(codes + begin + i, codec.encode(block.first(i, length - i) * down));
+        if (format == Minifloat::int8) {
+            encode(IntegerCodec{}, length, down, x, codes);
+        } else {
+            encode(codec, length, down, x, codes);
         }
     }
 }
 
-template <typename Coder, typename T>
-void decode_chunk(const Coder& codec, const std::uint8_t* codes, const std::uint8_t* scales,
-                  std::uint64_t size, T* out) noexcept {
-    for (std::uint64_t i = 0; i < size; i += kLanes) {
-        const std::uint8_t scale = scales[i / kMxBlock];
+template <typename T>
+void decode_mx(Minifloat format, std::uint64_t size, const std::uint8_t* scales,
+               const std::uint8_t* codes, T* out) noexcept {
+    const Codec codec(format_of(format));
+    for (std::uint64_t begin = 0; begin < size; begin += kMxBlock) {
+        const std::uint64_t length = std::min(kMxBlock, size - begin);
+        const std::uint8_t scale = *scales++;
         const Floats up =
             floats(scale == kNanScale ? bits_float(kNan) : power_of_two(scale - kBias));
-        const Floats value = codec.decode(load(codes + i)) * up;
-        if (size - i >= kLanes) {
-            store(out + i, value);
+        if (format == Minifloat::int8) {
+            decode(IntegerCodec{}, length, up, codes + begin, out + begin);
         } else {
-            store_partial(out + i, size - i, value);
+            decode(codec, length, up, codes + begin, out + begin);
         }
+    }
+}
+
+// Calls work(begin, size) for each chunk.
+template <typename Work>
+GRADWIRE_SIMD void for_each_chunk(std::uint64_t n, Work work) noexcept {
+    const IeeeArithmetic ieee;
+    for (std::uint64_t begin = 0; begin < n; begin += kChunk) {
+        work(begin, std::min(kChunk, n - begin));
     }
 }
 
@@ -197,58 +241,48 @@ unsigned minifloat_bits(Minifloat format) noexcept {
 
 template <typename T>
 void to_minifloat(const T* x, std::uint64_t n, Minifloat format, std::uint8_t* codes) noexcept {
-    const IeeeArithmetic ieee;
-    const Codec codec(format_of(format));
-    std::uint64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        store(codes + i, codec.encode_any(load(x + i)));
-    }
-    if (i < n) {
-        store_partial(codes + i, n - i, codec.encode_any(load_partial(x + i, n - i)));
-    }
+    Chunk chunk;
+    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
+        load_chunk(x + begin, size, &chunk);
+        encode_any(format_of(format), size, &chunk);
+        std::memcpy(codes + begin, chunk.codes, size);
+    });
 }
 
 template <typename T>
 void from_minifloat(const std::uint8_t* codes, std::uint64_t n, Minifloat format, T* out) noexcept {
-    const IeeeArithmetic ieee;
+    std::uint8_t padded[kChunk] = {};
     const Codec codec(format_of(format));
-    std::uint64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        store(out + i, codec.decode(load(codes + i)));
-    }
-    if (i < n) {
-        store_partial(out + i, n - i, codec.decode(load_partial(codes + i, n - i)));
-    }
+    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
+        const std::uint8_t* from = codes + begin;
+        if (size % kLanes != 0) {
+            std::memcpy(padded, from, size);
+            from = padded;
+        }
+        decode(codec, size, floats(1.0F), from, out + begin);
+    });
 }
 
 template <typename T>
 void quantize_mx(const T* x, std::uint64_t n, Minifloat format, std::uint8_t* scales,
                  std::uint8_t* codes) noexcept {
-    const IeeeArithmetic ieee;
-    alignas(64) std::uint8_t unpacked[kChunk];
+    Chunk chunk;
     const unsigned bits = minifloat_bits(format);
-    with_codec(format, [&](const auto& codec) {
-        for (std::uint64_t begin = 0; begin < n; begin += kChunk) {
-            const std::uint64_t size = std::min(kChunk, n - begin);
-            encode_chunk(codec, format_of(format), x + begin, size, scales + begin / kMxBlock,
-                         unpacked);
-            pack_chunk(unpacked, size, bits, codes + bits * (begin / 8));
-        }
+    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
+        load_chunk(x + begin, size, &chunk);
+        encode_mx(format, size, &chunk, scales + begin / kMxBlock);
+        pack_chunk(chunk.codes, size, bits, codes + bits * (begin / 8));
     });
 }
 
 template <typename T>
 void dequantize_mx(const std::uint8_t* codes, const std::uint8_t* scales, std::uint64_t n,
                    Minifloat format, T* out) noexcept {
-    const IeeeArithmetic ieee;
     alignas(64) std::uint8_t unpacked[kChunk];
     const unsigned bits = minifloat_bits(format);
-    with_codec(format, [&](const auto& codec) {
-        for (std::uint64_t begin = 0; begin < n; begin += kChunk) {
-            const std::uint64_t size = std::min(kChunk, n - begin);
-            unpack_chunk(codes + bits * (begin / 8), size, bits, unpacked);
-            decode_chunk(codec, unpacked, scales + begin / kMxBlock, size, out + begin);
-        }
+    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
+        unpack_chunk(codes + bits * (begin / 8), size, bits, unpacked);
+        decode_mx(format, size, scales + begin / kMxBlock, unpacked, out + begin);
     });
 }
 
