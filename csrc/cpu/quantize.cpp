@@ -43,46 +43,31 @@ void find_scales(const Source& source, std::uint64_t begin, std::uint64_t size, 
     }
 }
 
-// Codes of size <= 512 elements, one per byte; writes whole groups of 16 codes. With keep_error,
-// x becomes x - decoded value.
-template <bool minmax, bool stochastic, bool keep_error, typename T>
-void encode(T* x, std::uint64_t size, const Lattice& lattice, const std::uint16_t* random,
-            std::uint8_t* codes) noexcept {
+// Codes of size <= 512 elements from `begin` on, one per byte; writes whole groups of 16 codes.
+// With keep_error, x - decoded value too.
+template <bool minmax, bool stochastic, bool keep_error, typename Source>
+void encode(const Source& source, std::uint64_t begin, std::uint64_t size, const Lattice& lattice,
+            const std::uint16_t* random, std::uint8_t* codes, float* error) noexcept {
     const LatticeLanes<minmax> lanes(lattice);
     const auto code_of = [&](Floats values, std::uint64_t i) {
         return stochastic ? lanes.stochastic(values, load(random + i)) : lanes.nearest(values);
     };
     std::uint64_t i = 0;
     for (; i + kLanes <= size; i += kLanes) {
-        const Floats values = load(x + i);
+        const Floats values = source.all(begin + i);
         const Words found = code_of(values, i);
         store(codes + i, found);
         if constexpr (keep_error) {
-            store(x + i, values - lanes.value(found));
+            store(error + begin + i, values - lanes.value(found));
         }
     }
     if (i < size) {
-        const Floats values = load_partial(x + i, size - i);
+        const Floats values = source.first(begin + i, size - i);
         const Words found = code_of(values, i);
         store(codes + i, found);
         if constexpr (keep_error) {
-            store_partial(x + i, size - i, values - lanes.value(found));
+            store_partial(error + begin + i, size - i, values - lanes.value(found));
         }
-    }
-}
-
-template <bool keep_error, typename T>
-void encode(T* x, std::uint64_t size, const Encoding& how, const Lattice& lattice,
-            const std::uint16_t* random, std::uint8_t* codes) noexcept {
-    const bool minmax = how.grid.scale == Scale::minmax;
-    if (minmax && how.stochastic) {
-        encode<true, true, keep_error>(x, size, lattice, random, codes);
-    } else if (minmax) {
-        encode<true, false, keep_error>(x, size, lattice, random, codes);
-    } else if (how.stochastic) {
-        encode<false, true, keep_error>(x, size, lattice, random, codes);
-    } else {
-        encode<false, false, keep_error>(x, size, lattice, random, codes);
     }
 }
 
@@ -92,12 +77,12 @@ struct Buffers {
     alignas(64) std::uint16_t random[drawn_size(kChunk)];
 };
 
-// The steps of for_each_segment. Encodes `x`; where that is a sum, `source` computes it first.
-template <bool keep_error, typename Source, typename T>
+// The steps of for_each_segment.
+template <bool keep_error, typename Source>
 struct Encoder {
     const Encoding& how;
-    const Source& source;
-    T* x;
+    const Source source;
+    float* error;
     float* scales;
     std::uint8_t* out;
     Buffers& buffers;
@@ -124,13 +109,19 @@ struct Encoder {
         }
     }
     void segment(std::uint64_t begin, std::uint64_t size) noexcept {
-        if constexpr (keep_error) {
-            if (how.given) {
-                compensate_block(source, begin, size);
-            }
+        if (how.grid.scale == Scale::minmax) {
+            how.stochastic ? encode_as<true, true>(begin, size)
+                           : encode_as<true, false>(begin, size);
+        } else {
+            how.stochastic ? encode_as<false, true>(begin, size)
+                           : encode_as<false, false>(begin, size);
         }
+    }
+    template <bool minmax, bool stochastic>
+    void encode_as(std::uint64_t begin, std::uint64_t size) noexcept {
         const std::uint64_t place = begin - chunk_begin;
-        encode<keep_error>(x + begin, size, how, lattice, random + place, buffers.codes + place);
+        encode<minmax, stochastic, keep_error>(source, begin, size, lattice, random + place,
+                                               buffers.codes + place, error);
     }
     void end_chunk() noexcept {
         pack_chunk(buffers.codes, chunk_size, how.grid.bits, out);
@@ -202,8 +193,7 @@ void quantize(const T* x, std::uint64_t n, const Encoding& how, float* scales,
               std::uint8_t* codes) noexcept {
     const IeeeArithmetic ieee;
     Buffers buffers;
-    const Plain<T> source{x};
-    Encoder<false, Plain<T>, const T> encoder{how, source, x, scales, codes, buffers};
+    Encoder<false, Plain<T>> encoder{how, {x}, nullptr, scales, codes, buffers};
     for_each_segment(n, how.grid.block, encoder);
 }
 
@@ -213,8 +203,7 @@ void compensate_quantize(const T* gradient, const float* residual, std::uint64_t
                          std::uint8_t* codes) noexcept {
     const IeeeArithmetic ieee;
     Buffers buffers;
-    const Compensated<T> source{gradient, residual, error};
-    Encoder<true, Compensated<T>, float> encoder{how, source, error, scales, codes, buffers};
+    Encoder<true, Compensated<T>> encoder{how, {gradient, residual}, error, scales, codes, buffers};
     for_each_segment(n, how.grid.block, encoder);
 }
 

@@ -112,7 +112,8 @@ class Extremes {  // not of NaN: `magnitude` tells
     MaxMagnitude magnitude_;
 };
 
-// What a block is read from: an array, or the sums of two, which are written to a third on the way.
+// What a block is read from: an array, or the sum of two. Sums are computed anew each time: both
+// arrays are in the cache by then, and what was just stored may not be.
 
 template <typename T>
 struct Plain {
@@ -128,17 +129,12 @@ template <typename T>
 struct Compensated {
     const T* gradient;
     const float* residual;
-    float* acc;
 
     GRADWIRE_SIMD Floats all(std::uint64_t i) const noexcept {
-        const Floats sum = load(residual + i) + load(gradient + i);
-        store(acc + i, sum);
-        return sum;
+        return load(residual + i) + load(gradient + i);
     }
     GRADWIRE_SIMD Floats first(std::uint64_t i, std::uint64_t count) const noexcept {
-        const Floats sum = load_partial(residual + i, count) + load_partial(gradient + i, count);
-        store_partial(acc + i, count, sum);
-        return sum;
+        return load_partial(residual + i, count) + load_partial(gradient + i, count);
     }
 };
 
@@ -153,19 +149,6 @@ Reduction reduce(const Source& source, std::uint64_t begin, std::uint64_t size) 
         reduction.add_first(source.first(begin + i, size - i), first_lanes(size - i));
     }
     return reduction;
-}
-
-// acc alone.
-template <typename T>
-void compensate_block(const Compensated<T>& source, std::uint64_t begin,
-                      std::uint64_t size) noexcept {
-    std::uint64_t i = 0;
-    for (; i + kLanes <= size; i += kLanes) {
-        static_cast<void>(source.all(begin + i));
-    }
-    if (i < size) {
-        static_cast<void>(source.first(begin + i, size - i));
-    }
 }
 
 }  // namespace GRADWIRE_ISA

@@ -97,15 +97,12 @@ template <typename T>
 void compensate_sign(const T* gradient, const float* residual, std::uint64_t n, std::uint64_t block,
                      bool given, float* error, float* scales, std::uint8_t* codes) noexcept {
     const IeeeArithmetic ieee;
-    const Compensated<T> source{gradient, residual, error};
+    const Compensated<T> source{gradient, residual};
     for_each_block(n, block, [=](std::uint64_t number, std::uint64_t begin, std::uint64_t size) {
-        if (given) {
-            encode<true>(source, begin, size, scales[number], error, codes);
-            return;
+        if (!given) {
+            scales[number] = mean_of(reduce<SumOfMagnitudes>(source, begin, size).result(), size);
         }
-        const double sum = reduce<SumOfMagnitudes>(source, begin, size).result();
-        scales[number] = mean_of(sum, size);
-        encode<true>(Plain<float>{error}, begin, size, scales[number], error, codes);
+        encode<true>(source, begin, size, scales[number], error, codes);
     });
 }
 

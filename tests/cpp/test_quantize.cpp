@@ -48,7 +48,7 @@ void round_trip(std::uint64_t n, const Encoding& how) {
     CHECK(codes == same);
     bool conserved = true;
     for (std::uint64_t i = 0; i < n; ++i) {
-        conserved = conserved && error[i] == x[i] - values[i] && std::abs(error[i]) <= 20.0F;
+        conserved = conserved && error[i] == x[i] - values[i];
     }
     CHECK(conserved);
     gradwire::dequantize_add(codes.data(), scales.data(), n, grid, error.data());

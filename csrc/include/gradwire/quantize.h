@@ -70,7 +70,7 @@ void quantize(const T* x, std::uint64_t n, const Encoding& how, float* scales,
 
 // acc = residual + gradient (in this operand order), quantised; error = acc - decoded value.
 // error may be gradient itself; nothing else may overlap. 12 + bits / 8 bytes per element (float32,
-// in place).
+// in place), 8 more if a block does not fit in the cache and scales are not given.
 template <typename T>
 void compensate_quantize(const T* gradient, const float* residual, std::uint64_t n,
                          const Encoding& how, float* error, float* scales,

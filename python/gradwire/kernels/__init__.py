@@ -25,6 +25,7 @@ from gradwire.kernels.indices import (
     encoded_size,
     max_encoded_size,
 )
+from gradwire.kernels.minifloats import dequantize_mx, from_fp8, quantize_mx, to_fp8
 from gradwire.kernels.momentum import momentum_select, momentum_topk
 from gradwire.kernels.natural import (
     dequantize_natural,
@@ -75,6 +76,7 @@ __all__ = [
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
     "dequantize_sign",
@@ -84,6 +86,7 @@ __all__ = [
     "finite_check",
     "fnv1a32",
     "from_bfloat16",
+    "from_fp8",
     "hadamard",
     "histogram",
     "intersect",
@@ -98,6 +101,7 @@ __all__ = [
     "packed_size",
     "philox4x32",
     "quantize",
+    "quantize_mx",
     "quantize_natural",
     "quantize_sign",
     "random_bits",
@@ -109,6 +113,7 @@ __all__ = [
     "scatter_add",
     "select",
     "to_bfloat16",
+    "to_fp8",
     "topk",
     "topk_workspace",
     "unpack_base3",

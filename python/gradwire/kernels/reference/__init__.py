@@ -15,6 +15,7 @@ from gradwire.kernels.reference.bits import (
 )
 from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
+from gradwire.kernels.reference.minifloats import dequantize_mx, from_fp8, quantize_mx, to_fp8
 from gradwire.kernels.reference.natural import (
     dequantize_natural,
     dequantize_natural_add,
@@ -62,6 +63,7 @@ __all__ = [
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
     "dequantize_sign",
@@ -70,6 +72,7 @@ __all__ = [
     "encoded_size",
     "finite_check",
     "from_bfloat16",
+    "from_fp8",
     "hadamard",
     "histogram",
     "intersect",
@@ -83,6 +86,7 @@ __all__ = [
     "packed_size",
     "philox4x32",
     "quantize",
+    "quantize_mx",
     "quantize_natural",
     "quantize_sign",
     "random_bits",
@@ -94,6 +98,7 @@ __all__ = [
     "scatter_add",
     "select",
     "to_bfloat16",
+    "to_fp8",
     "topk",
     "unpack_base3",
     "unpack_bits",
