@@ -95,14 +95,14 @@ GRADWIRE_SIMD void compress_store(float* p, Mask mask, Floats x) noexcept {
     std::uint64_t count = 0;
     for (std::uint64_t i = 0; i < kLanes; ++i) {
         p[count] = x.lane[i];
-        count += (mask >> i) & 1U;
+        count += (std::uint32_t{mask} >> i) & 1U;
     }
 }
 GRADWIRE_SIMD void compress_store(std::uint32_t* p, Mask mask, Words x) noexcept {
     std::uint64_t count = 0;
     for (std::uint64_t i = 0; i < kLanes; ++i) {
         p[count] = x.lane[i];
-        count += (mask >> i) & 1U;
+        count += (std::uint32_t{mask} >> i) & 1U;
     }
 }
 
@@ -222,12 +222,14 @@ GRADWIRE_SIMD Mask equal(Words a, Words b) noexcept {
 // ---- choosing ----
 
 GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
-    return each<Floats>(
-        [&](std::uint64_t i) { return (mask >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+    return each<Floats>([&](std::uint64_t i) {
+        return ((std::uint32_t{mask} >> i) & 1U) != 0 ? yes.lane[i] : no.lane[i];
+    });
 }
 GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
-    return each<Words>(
-        [&](std::uint64_t i) { return (mask >> i) & 1U ? yes.lane[i] : no.lane[i]; });
+    return each<Words>([&](std::uint64_t i) {
+        return ((std::uint32_t{mask} >> i) & 1U) != 0 ? yes.lane[i] : no.lane[i];
+    });
 }
 
 GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {
