@@ -114,16 +114,6 @@ GRADWIRE_SIMD void compress_store(std::uint32_t* p, Mask mask, Words x) noexcept
         p[count] = x.lane[i];
         count += (std::uint32_t{mask} >> i) & 1U;
     }
-}
-
-// Writes first + the number of each set bit of the word, one after the other, and returns how many
-// there are. All 64 places behind p may be written to.
-GRADWIRE_SIMD std::uint64_t store_set_bits(std::uint32_t* p, std::uint64_t word,
-                                           std::uint32_t first) noexcept {
-    std::uint64_t count = 0;
-    for (; word != 0; word &= word - 1) {
-        p[count++] = first + static_cast<std::uint32_t>(__builtin_ctzll(word));
-    }
     return count;
 }
 
@@ -249,12 +239,12 @@ GRADWIRE_SIMD Mask equal(Words a, Words b) noexcept {
 
 GRADWIRE_SIMD Floats choose(Mask mask, Floats yes, Floats no) noexcept {
     return each<Floats>([&](std::uint64_t i) {
-        return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i];
+        return ((std::uint32_t{mask} >> i) & 1U) != 0 ? yes.lane[i] : no.lane[i];
     });
 }
 GRADWIRE_SIMD Words choose(Mask mask, Words yes, Words no) noexcept {
     return each<Words>([&](std::uint64_t i) {
-        return (std::uint32_t{mask} >> i) & 1U ? yes.lane[i] : no.lane[i];
+        return ((std::uint32_t{mask} >> i) & 1U) != 0 ? yes.lane[i] : no.lane[i];
     });
 }
 
