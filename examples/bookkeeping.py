@@ -16,6 +16,8 @@ import horovod.torch as hvd
 import torch
 from torch import nn
 
+from gradwire.buckets import DEFAULT_MIN_NUMEL
+
 DENSE = ("none", "fp16", "bf16")
 SPARSE = ("topk", "randomk", "oktopk")
 
@@ -42,7 +44,10 @@ def common_flags(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--warmup-steps", type=int, help="dense steps at first")
     parser.add_argument("--ramp-steps", type=int, help="steps in which the density then falls")
     parser.add_argument(
-        "--min-numel", type=int, default=1024, help="tensors with fewer elements travel dense"
+        "--min-numel",
+        type=int,
+        default=DEFAULT_MIN_NUMEL,
+        help="tensors with fewer elements travel dense",
     )
     parser.add_argument("--summary", type=Path, help="JSON file that rank 0 writes at the end")
     return parser
@@ -108,14 +113,22 @@ class Meter:
         self.seconds.append(time.perf_counter() - self.started)
         self.wire_bytes.append(self.compression.stats()["last_bytes_sent"])
 
-    def report(self, skip: int) -> dict[str, float]:
+    def report(self, skip: int) -> dict[str, float | None]:
         """Bytes as the mean over ranks and steps, seconds as this rank's median step.
 
         ``skip`` is the number of steps at the start that ``*_after_warmup`` and the seconds leave
-        out; where no step would remain, all of them count.
+        out. Where no step remains, the former is None and the latter are those of all steps.
         """
         stats = self.compression.stats()
-        settled = slice(skip if skip < len(self.seconds) else 0, None)
+        too_short = skip >= len(self.seconds)
+        if too_short and hvd.rank() == 0:
+            print(
+                f"all {len(self.seconds)} steps belong to the dense warm-up and the density ramp "
+                f"({skip} steps): nothing was measured at the final density; take more --steps, or "
+                "fewer --warmup-steps and --ramp-steps",
+                flush=True,
+            )
+        settled = slice(0 if too_short else skip, None)
         means = torch.tensor(
             [
                 statistics.fmean(self.wire_bytes),
@@ -128,7 +141,7 @@ class Meter:
         overall, after_warmup, dense = hvd.allreduce(means, op=hvd.Average, name="report").tolist()
         return {
             "wire_bytes_per_step": overall,
-            "wire_bytes_per_step_after_warmup": after_warmup,
+            "wire_bytes_per_step_after_warmup": None if too_short else after_warmup,
             "dense_bytes_per_step": dense,
             "step_seconds": statistics.median(self.seconds[settled]),
         }

@@ -29,16 +29,21 @@ ROWS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("loss", lambda run: f"{run['loss']:.4f}"),
     ("accuracy", lambda run: f"{100 * run['accuracy']:.2f} %"),
     ("wire bytes per step and rank", lambda run: f"{run['wire_bytes_per_step']:,.0f}"),
-    ("  after its warm-up", lambda run: f"{steady_bytes(run):,.0f}"),
+    ("  after its warm-up", lambda run: text_of(steady_bytes(run))),
     ("time per step", lambda run: f"{1e3 * run['step_seconds']:.2f} ms"),
 )
 
 
-def steady_bytes(run: Summary) -> float:
-    """Return the wire bytes per step and rank once the density has reached its final value."""
+def steady_bytes(run: Summary) -> float | None:
+    """Return the wire bytes per step and rank at the final density; None if it was not reached."""
     whole: float = run["wire_bytes_per_step"]
-    steady: float = run.get("wire_bytes_per_step_after_warmup", whole)
+    steady: float | None = run.get("wire_bytes_per_step_after_warmup", whole)
     return steady
+
+
+def text_of(count: float | None) -> str:
+    """Return a number of bytes for people."""
+    return "-" if count is None else f"{count:,.0f}"
 
 
 def read_summary(path: Path) -> Summary:
@@ -70,8 +75,9 @@ def comparison(first: Summary, other: Summary) -> str:
     if other["wire_bytes_per_step"] <= 0 or first["wire_bytes_per_step"] <= 0:
         return f"{names}: {points} (a single rank sends nothing)"
     overall = first["wire_bytes_per_step"] / other["wire_bytes_per_step"]
-    steady = steady_bytes(first) / steady_bytes(other)
-    return f"{names}: wire bytes / {overall:.1f} overall, / {steady:.1f} after warm-up; {points}"
+    before, after = steady_bytes(first), steady_bytes(other)
+    steady = f"/ {before / after:.1f} after warm-up" if before and after else "all in its warm-up"
+    return f"{names}: wire bytes / {overall:.1f} overall, {steady}; {points}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -55,7 +55,8 @@ progress_of() {
   if [[ -n $percent ]]; then
     printf '%s' "$percent"
   else
-    tail -n 1 "$1" | tr '\r' '\n' | tail -n 1 | cut -c 1-90
+    # ASCII only: cut counts bytes, and half a character spoils the line.
+    tail -n 1 "$1" | tr '\r' '\n' | tail -n 1 | tr -cd ' -~' | cut -c 1-90
   fi
 }
 

@@ -213,8 +213,12 @@ def main() -> None:
     hvd.init()
     torch.set_num_threads(1)
     example = importlib.import_module(f"pytorch_{args.task}")
+    steps_before_full = importlib.import_module("bookkeeping").steps_before_full
     runs_planned = plan(args)
     settings = settings_of(args, example_arguments(example, flags, args.folds, runs_planned[0]))
+    compressed = example_arguments(example, flags, args.folds, runs_planned[1])
+    if steps_before_full(compressed) >= compressed.steps:
+        raise SystemExit("no step comes after the warm-up and the ramp: take more --steps")
     runs = earlier_runs(args.json, settings)
     study = {"settings": settings, "environment": environment(), "runs": runs}
     done = {(run["seed"], run["fold"], run["compressor"]) for run in runs}

@@ -41,10 +41,9 @@ def as_float32(array: Any, name: str) -> Float32:
 def _torch_as_float32(tensor: Any, name: str) -> Float32:
     import torch
 
-    if tensor.layout != torch.strided or tensor.device.type == "meta":
-        _require_plain(tensor, name)
     if tensor.is_neg():
         tensor = tensor.resolve_neg()
+    _require_plain(tensor, name)
     if not tensor.is_floating_point():
         raise ConfigError(
             f"{name} must be a dense floating-point tensor, got {tensor.dtype}, {tensor.layout}"

@@ -11,11 +11,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
-from gradwire.errors import ConfigError
+from gradwire.errors import ConfigError, require_integer
 from gradwire.exchange import Bucket
 from gradwire.payload import Float32
 from gradwire.residual import OwnedResidual
@@ -63,8 +62,8 @@ def plan_buckets(
     Raises:
         ConfigError: a limit is out of range, or not an integer.
     """
-    _require_integer("bucket_bytes", bucket_bytes, 4)
-    _require_integer("min_numel", min_numel, 0)
+    require_integer("bucket_bytes", bucket_bytes, 4)
+    require_integer("min_numel", min_numel, 0)
     groups: list[list[str]] = []
     filled = bucket_bytes
     for name in sorted(sizes):
@@ -77,11 +76,6 @@ def plan_buckets(
     return tuple(
         _planned(f"bucket{number}", group, sizes, min_numel) for number, group in enumerate(groups)
     )
-
-
-def _require_integer(name: str, value: object, least: int) -> None:
-    if not isinstance(value, Integral) or value < least:
-        raise ConfigError(f"{name} must be an integer >= {least}, got {value!r}")
 
 
 def _planned(

@@ -6,6 +6,7 @@ Messages say who noticed, what was expected, what came and what to do about it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 
 class GradwireError(Exception):
@@ -47,6 +48,13 @@ class PeerError(CommunicationError):
 def missing(what: str, needed_for: str, remedy: str) -> MissingDependencyError:
     """Return the error for an optional part that is absent, with its remedy."""
     return MissingDependencyError(f"{needed_for} needs {what}, which is not installed: {remedy}")
+
+
+def require_integer(name: str, value: object, least: int) -> int:
+    """Return an integer argument; ConfigError if it is none, or below ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ConfigError(f"{name} must be an integer >= {least}, got {value!r}")
+    return int(value)
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> ConfigError:

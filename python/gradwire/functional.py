@@ -18,14 +18,14 @@ from gradwire.arrays import (
     write_back,
 )
 from gradwire.communicators import Communicator, MpiCommunicator
+from gradwire.communicators.mpi import import_mpi
 from gradwire.compressors import TopK
-from gradwire.errors import ConfigError, missing
+from gradwire.errors import ConfigError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Float32
+from gradwire.recent import Recent
 from gradwire.residual import BorrowedResidual
 from gradwire.schedules import OkTopk, refusing
-
-MAX_FLOORS = 1024  # sizes and densities whose last selection is remembered
 
 
 class _Session:
@@ -37,14 +37,7 @@ class _Session:
     def __init__(self) -> None:
         self.schedule = OkTopk()
         self.calls = 0
-        self.floors: dict[tuple[int, float], float] = {}
-
-    def keep_floor(self, numel: int, density: float, floor: float) -> None:
-        """Remember a floor for the next call of this size and density."""
-        self.floors.pop((numel, density), None)
-        if len(self.floors) >= MAX_FLOORS:
-            del self.floors[next(iter(self.floors))]
-        self.floors[numel, density] = floor
+        self.floors: Recent[tuple[int, float], float] = Recent()
 
 
 @dataclass(frozen=True)
@@ -113,7 +106,7 @@ def sparse_allreduce(
         return target
     if feedback:
         result = reduced.commit(feedback, scale)
-        session.keep_floor(len(call.values), density, feedback.floor)
+        session.floors[len(call.values), density] = feedback.floor
     else:
         direct = writable_float32(target, "out")
         result = np.empty_like(call.values) if direct is None else direct
@@ -150,10 +143,7 @@ def _checked(
 def _communicator(comm: Any) -> Communicator:
     if isinstance(comm, Communicator):
         return comm
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise missing("mpi4py", "sparse_allreduce", f"pip install mpi4py ({error})") from error
+    MPI = import_mpi("sparse_allreduce")
     if comm is None:
         comm = MPI.COMM_WORLD
     if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
@@ -165,8 +155,12 @@ def _communicator(comm: Any) -> Communicator:
 
 def _description(gradient: Any, average: bool) -> str:
     """Return what ranks must share for the same result, besides configuration and size."""
-    dtype = str(gradient.dtype).removeprefix("torch.")
-    return f"{'mean' if average else 'sum'} of {dtype}{list(gradient.shape)}"
+    kind = "mean" if average else "sum"
+    return f"{kind} of {_short_dtype(gradient)}{list(gradient.shape)}"
+
+
+def _short_dtype(array: Any) -> str:
+    return str(array.dtype).removeprefix("torch.")
 
 
 def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> BorrowedResidual:
@@ -178,7 +172,10 @@ def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> Bor
         )
     kept = writable_float32(residual, "residual")
     if kept is None:
-        raise ConfigError("residual must be float32, contiguous and in host memory")
+        raise ConfigError(
+            "residual must be float32, contiguous and in host memory, got "
+            f"{_short_dtype(residual)} of shape {tuple(residual.shape)}"
+        )
     if overlaps(kept, gradient):
         raise ConfigError("residual and gradient must not share memory")
     if overlaps(kept, target):

@@ -117,8 +117,9 @@ def _with_options(method: Callable[..., HorovodCompression]) -> Callable[..., Ho
 class Compression:
     """The compressions to choose from, named as in ``hvd.Compression`` where that has them.
 
-    ``none``, ``fp16`` and ``bf16`` may be used as they stand or called; the others are called with
-    their options. Common options of the sparse ones:
+    ``none``, ``fp16`` and ``bf16`` may be used as they stand (one object for the whole program, so
+    that ``stats()`` adds up over all optimizers) or called; the others are called with their
+    options. Common options of the sparse ones:
 
     density: share of the elements to send, in (0, 1].
     warmup_steps, ramp_steps: dense steps at first, then steps over which the density falls.
@@ -185,6 +186,11 @@ class Compression:
         Raises:
             ConfigError: the schedule cannot serve the compressor; the message names one that can.
         """
+        if not isinstance(compressor, Compressor):
+            raise ConfigError(
+                "Compression.custom: expected a compressor such as TopK(density=0.01), got "
+                f"{compressor!r}; get_compressor(name, ...) makes one by name"
+            )
         get_schedule(schedule).check(compressor)
         return _exchanged(
             compressor.id,

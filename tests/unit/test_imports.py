@@ -15,9 +15,10 @@ KERNELS = {"_cpu", "kernels"}
 DATA = {*KERNELS, "payload"}
 WIRE = {*DATA, "wire"}
 EXCHANGE = {*WIRE, "compressors", "residual", "communicators", "schedules"}
-ADAPTER = {*EXCHANGE, "exchange", "buckets", "arrays"}
+ADAPTER = {*EXCHANGE, "exchange", "buckets", "arrays", "recent"}
 ALLOWED = {
     "errors": set(),
+    "recent": set(),
     "_version": set(),
     "kernels": {"_cpu"},
     "payload": KERNELS,
@@ -26,7 +27,7 @@ ALLOWED = {
     "residual": DATA,
     "compressors": DATA,
     "communicators": set(),
-    "schedules": {*WIRE, "communicators"},
+    "schedules": {*WIRE, "communicators", "recent"},
     "exchange": EXCHANGE,
     "buckets": {*DATA, "exchange", "residual"},
     "functional": ADAPTER,

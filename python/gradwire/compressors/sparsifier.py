@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from gradwire.compressors.base import Compressor
-from gradwire.errors import ConfigError
+from gradwire.errors import ConfigError, require_integer
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,8 @@ class Sparsifier(Compressor):
         # Python's own numbers, so that equal configurations look equal on every rank.
         object.__setattr__(self, "density", float(density))
         for name in ("warmup_steps", "ramp_steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-                raise ConfigError(f"{who}: {name} must be an integer >= 0, got {value!r}")
-            object.__setattr__(self, name, int(value))
+            value = require_integer(f"{who}: {name}", getattr(self, name), 0)
+            object.__setattr__(self, name, value)
 
     def density_at(self, step: int) -> float:
         """Return the density of exchange number ``step``."""

@@ -25,15 +25,13 @@ from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
 from gradwire.payload import Payload
+from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement, agree
 from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
 from gradwire.schedules.dense import Dense
 from gradwire.schedules.ownership import Owned, gather, split
 from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
 from gradwire.schedules.winners import winners
-
-# More than the buckets of a large model; beyond, regions are cut anew.
-MAX_PARTITIONS = 1024
 
 
 @dataclass
@@ -56,7 +54,7 @@ class OkTopk(Schedule):
 
     repartition_every: int = 64
     largest_imbalance: float = 2.0
-    _partitions: dict[tuple[str, int], _Partition] = field(default_factory=dict, repr=False)
+    _partitions: Recent[tuple[str, int], _Partition] = field(default_factory=Recent, repr=False)
 
     id: ClassVar[str] = "oktopk"
 
@@ -130,9 +128,6 @@ class OkTopk(Schedule):
             return known
         loads = communicator.allreduce(tile_loads(payload.indices, payload.numel), "sum")
         boundaries = balanced_regions(loads, payload.numel, communicator.size)
-        self._partitions.pop(key, None)
-        if len(self._partitions) >= MAX_PARTITIONS:
-            del self._partitions[next(iter(self._partitions))]  # cut the longest ago
         self._partitions[key] = _Partition(boundaries, since=1)
         return self._partitions[key]
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradwire.communicators import Communicator, HorovodCommunicator, MpiCommunicator
-from gradwire.errors import ConfigError
+from gradwire.communicators.mpi import import_mpi
+from gradwire.errors import ConfigError, MissingDependencyError
 
 _log = logging.getLogger("gradwire")
 # Per set of ranks: a rank that is in fewer process sets opens fewer communicators than its peers.
@@ -83,9 +84,9 @@ def _why_not_mpi() -> str:
     if not hvd.mpi_threads_supported():
         return "Horovod initialised MPI without MPI_THREAD_MULTIPLE"
     try:
-        from mpi4py import MPI
-    except ImportError as error:
-        return f"mpi4py cannot be imported ({error}); pip install mpi4py"
+        MPI = import_mpi("transport='mpi'")
+    except MissingDependencyError as error:
+        return str(error)
     if not MPI.Is_initialized() or MPI.Is_finalized():
         return "MPI is not initialised"
     if hvd.size() > MPI.COMM_WORLD.size:
