@@ -114,6 +114,16 @@ GRADWIRE_SIMD void compress_store(std::uint32_t* p, Mask mask, Words x) noexcept
         p[count] = x.lane[i];
         count += (std::uint32_t{mask} >> i) & 1U;
     }
+}
+
+// Writes first + the number of each set bit of the word, one after the other, and returns how many
+// there are. All 64 places behind p may be written to.
+GRADWIRE_SIMD std::uint64_t store_set_bits(std::uint32_t* p, std::uint64_t word,
+                                           std::uint32_t first) noexcept {
+    std::uint64_t count = 0;
+    for (; word != 0; word &= word - 1) {
+        p[count++] = first + static_cast<std::uint32_t>(__builtin_ctzll(word));
+    }
     return count;
 }
 
