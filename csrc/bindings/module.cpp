@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "gradwire/isa.h"
+#include "gradwire/threads.h"
 
 // Defined in table.cpp, which is compiled once for each.
 namespace gradwire::generic {
@@ -20,6 +21,10 @@ PYBIND11_MODULE(_cpu, module, pybind11::mod_gil_not_used()) {
     module.doc() = "CPU kernels; use gradwire.kernels";
     module.attr("__version__") = GRADWIRE_VERSION;
     module.attr("compiler") = GRADWIRE_COMPILER;
+    module.attr("has_threads") = gradwire::has_threads();
+    module.attr("max_threads") = gradwire::kMaxThreads;
+    module.def("threads", &gradwire::threads);
+    module.def("set_threads", &gradwire::set_threads);
     pybind11::list isas;  // those that run here, the best one last
     const auto add = [&](Isa isa, const char* name, void (*bind)(pybind11::module_&)) {
         if (runs(isa)) {

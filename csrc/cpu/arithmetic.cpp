@@ -1,6 +1,7 @@
 #include "gradwire/arithmetic.h"
 
 #include "float_environment.h"
+#include "parallel.h"
 #include "simd.h"
 
 namespace gradwire {
@@ -26,7 +27,7 @@ struct Tail {
 
 // out[i] = result(a[i], b[i]), sixteen at a time.
 template <typename A, typename B, typename Out, typename Result>
-void combine(const A* a, const B* b, std::uint64_t n, Out* out, Result result) noexcept {
+void combine_part(const A* a, const B* b, std::uint64_t n, Out* out, Result result) noexcept {
     const IeeeArithmetic ieee;
     std::uint64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
@@ -39,6 +40,13 @@ void combine(const A* a, const B* b, std::uint64_t n, Out* out, Result result) n
         store(last.lane, result(load(first.lane), load(second.lane)));
         last.put(out + i, rest);
     }
+}
+
+template <typename A, typename B, typename Out, typename Result>
+void combine(const A* a, const B* b, std::uint64_t n, Out* out, Result result) noexcept {
+    in_parallel(n, kLanes, [=](std::uint64_t begin, std::uint64_t end) {
+        combine_part(a + begin, b + begin, end - begin, out + begin, result);
+    });
 }
 
 // A float32 whatever the modes of the thread.

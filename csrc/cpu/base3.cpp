@@ -2,6 +2,7 @@
 
 #include "gradwire/bits.h"
 #include "little_endian.h"
+#include "parallel.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -43,13 +44,7 @@ constexpr Trits make_trits() noexcept {
 }
 constexpr Trits kTritsOf = make_trits();
 
-}  // namespace
-
-std::uint64_t base3_size(std::uint64_t n) noexcept {
-    return (n + kTrits - 1) / kTrits;
-}
-
-Status pack_base3(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexcept {
+Status pack_part(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexcept {
     const std::uint64_t readable = n < 8 ? 0 : n - 7;  // below it, eight codes can be read for five
     std::uint64_t i = 0;
     for (std::uint64_t begin = 0; begin < n; begin += kCodesAtATime) {
@@ -67,11 +62,7 @@ Status pack_base3(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out)
     return Status::ok;
 }
 
-Status unpack_base3(const std::uint8_t* data, std::uint64_t bytes, std::uint64_t n,
-                    std::uint8_t* out) noexcept {
-    if (bytes != base3_size(n)) {
-        return Status::wrong_length;
-    }
+Status unpack_part(const std::uint8_t* data, std::uint64_t n, std::uint8_t* out) noexcept {
     std::uint8_t most = 0;
     std::uint64_t i = 0;
     for (; i + 8 <= n; i += kTrits) {  // eight codes are written for five
@@ -91,6 +82,28 @@ Status unpack_base3(const std::uint8_t* data, std::uint64_t bytes, std::uint64_t
         return Status::code_too_large;
     }
     return behind == 0 ? Status::ok : Status::nonzero_padding;
+}
+
+}  // namespace
+
+std::uint64_t base3_size(std::uint64_t n) noexcept {
+    return (n + kTrits - 1) / kTrits;
+}
+
+Status pack_base3(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexcept {
+    return check_in_parallel(n, kTrits, [=](std::uint64_t begin, std::uint64_t end) {
+        return pack_part(codes + begin, end - begin, out + begin / kTrits);
+    });
+}
+
+Status unpack_base3(const std::uint8_t* data, std::uint64_t bytes, std::uint64_t n,
+                    std::uint8_t* out) noexcept {
+    if (bytes != base3_size(n)) {
+        return Status::wrong_length;
+    }
+    return check_in_parallel(n, kTrits, [=](std::uint64_t begin, std::uint64_t end) {
+        return unpack_part(data + begin / kTrits, end - begin, out + begin);
+    });
 }
 
 }  // namespace GRADWIRE_ISA

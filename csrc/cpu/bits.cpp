@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "little_endian.h"
+#include "parallel.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -79,7 +80,7 @@ bool unpack_chunk(const std::uint8_t* data, std::uint64_t m, std::uint8_t* out) 
 }
 
 template <unsigned bits>
-Status pack(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexcept {
+Status pack_part(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexcept {
     Bytes seen = no_bytes();
     for (std::uint64_t i = 0; i < n; i += kPackedChunk) {
         const std::uint64_t m = n - i < kPackedChunk ? n - i : kPackedChunk;
@@ -89,13 +90,27 @@ Status pack(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexc
 }
 
 template <unsigned bits>
-Status unpack(const std::uint8_t* data, std::uint64_t n, std::uint8_t* out) noexcept {
+Status pack(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexcept {
+    return check_in_parallel(n, kPackedChunk, [=](std::uint64_t begin, std::uint64_t end) {
+        return pack_part<bits>(codes + begin, end - begin, out + bits * (begin / 8));
+    });
+}
+
+template <unsigned bits>
+Status unpack_part(const std::uint8_t* data, std::uint64_t n, std::uint8_t* out) noexcept {
     bool clean = true;
     for (std::uint64_t i = 0; i < n; i += kPackedChunk) {
         const std::uint64_t m = n - i < kPackedChunk ? n - i : kPackedChunk;
         clean &= unpack_chunk<bits>(data + bits * (i / 8), m, out + i);
     }
     return clean ? Status::ok : Status::nonzero_padding;
+}
+
+template <unsigned bits>
+Status unpack(const std::uint8_t* data, std::uint64_t n, std::uint8_t* out) noexcept {
+    return check_in_parallel(n, kPackedChunk, [=](std::uint64_t begin, std::uint64_t end) {
+        return unpack_part<bits>(data + bits * (begin / 8), end - begin, out + begin);
+    });
 }
 
 using Pack = Status (*)(const std::uint8_t*, std::uint64_t, std::uint8_t*) noexcept;

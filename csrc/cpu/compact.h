@@ -16,6 +16,8 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
 constexpr std::uint64_t kBlock = 4 * kLanes;
+// Elements between two looks at how things go.
+constexpr std::uint64_t kTile = 4096;
 
 // Smallest magnitude that counts as "at least threshold" and is not zero.
 inline std::uint32_t floor_magnitude(float threshold) noexcept {

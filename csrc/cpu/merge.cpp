@@ -4,6 +4,8 @@
 
 #include "float_environment.h"
 #include "increasing.h"
+#include "parallel.h"
+#include "sections.h"
 #include "simd.h"
 
 namespace gradwire {
@@ -198,19 +200,11 @@ bool emit_tile(SumTile* tile, std::uint64_t tile_number, const Entries& out,
     return true;
 }
 
-}  // namespace
-
-Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors, Entries out,
-             std::uint64_t* written) noexcept {
-    for (std::uint64_t c = 0; c < chunk_count; ++c) {
-        if (!strictly_increasing(chunks[c].indices, chunks[c].count)) {
-            return Status::not_increasing;
-        }
-        cursors[c] = 0;
-    }
+// Merges what the chunks have from their cursors on.
+Status merge_part(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors,
+                  const Entries& out, std::uint64_t* written) noexcept {
     const IeeeArithmetic ieee;
     SumTile tile{};
-    *written = 0;
     for (;;) {
         const Next next = find_next(chunks, chunk_count, cursors);
         if (next.tile == kNoTile) {
@@ -233,6 +227,75 @@ Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* curs
             return Status::capacity_exceeded;
         }
     }
+}
+
+// ---- several threads ----
+
+// More chunks are merged by one thread: each part of the work has a cursor for every chunk.
+constexpr std::uint64_t kMostChunks = 256;
+
+// The tiles that part number `part` begins with: where its share of the longest chunk begins.
+std::uint64_t first_tile_of_part(const Chunk& longest, std::uint64_t part,
+                                 std::uint64_t parts) noexcept {
+    if (part == parts) {
+        return kNoTile;
+    }
+    return part == 0 ? 0 : tile_of(longest.indices[longest.count / parts * part]);
+}
+
+// Each part has its share of the tiles, and room for all entries that it reads, behind the room of
+// those before it; then the results are pushed together.
+std::uint64_t merge_in_parallel(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t parts,
+                                const Entries& out) noexcept {
+    const Chunk* longest = chunks;
+    for (std::uint64_t c = 0; c < chunk_count; ++c) {
+        longest = chunks[c].count > longest->count ? chunks + c : longest;
+    }
+    std::uint64_t begins[kMaxThreads];
+    std::uint64_t counts[kMaxThreads] = {};
+    for_each_part({parts, 1, parts}, [&](std::uint64_t part) {
+        const std::uint64_t first = first_tile_of_part(*longest, part, parts);
+        const std::uint64_t last = first_tile_of_part(*longest, part + 1, parts);
+        Chunk pieces[kMostChunks];
+        std::uint64_t cursors[kMostChunks] = {};
+        std::uint64_t room = 0;
+        begins[part] = 0;
+        for (std::uint64_t c = 0; c < chunk_count; ++c) {
+            const std::uint64_t begin = first_of_tile(chunks[c], 0, first);
+            const std::uint64_t end = first_of_tile(chunks[c], begin, last);
+            pieces[c] = {chunks[c].indices + begin, chunks[c].values + begin, end - begin};
+            begins[part] += begin;
+            room += end - begin;
+        }
+        merge_part(pieces, chunk_count, cursors, section_of(out, begins[part], room),
+                   &counts[part]);
+    });
+    std::uint64_t total = 0;
+    for (std::uint64_t part = 0; part < parts; ++part) {
+        total += move_entries(out, begins[part], counts[part], total);
+    }
+    return total;
+}
+
+}  // namespace
+
+Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors, Entries out,
+             std::uint64_t* written) noexcept {
+    std::uint64_t total = 0;
+    for (std::uint64_t c = 0; c < chunk_count; ++c) {
+        if (!strictly_increasing(chunks[c].indices, chunks[c].count)) {
+            return Status::not_increasing;
+        }
+        total += chunks[c].count;
+        cursors[c] = 0;
+    }
+    const Parts parts = large_parts(total, 1);
+    if (parts.count > 1 && chunk_count <= kMostChunks && out.capacity >= total) {
+        *written = merge_in_parallel(chunks, chunk_count, parts.count, out);
+        return Status::ok;
+    }
+    *written = 0;
+    return merge_part(chunks, chunk_count, cursors, out, written);
 }
 
 Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint32_t* b,

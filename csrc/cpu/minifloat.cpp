@@ -5,6 +5,7 @@
 
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
+#include "parallel.h"
 #include "partial.h"
 #include "planes.h"
 #include "reductions.h"
@@ -145,6 +146,10 @@ struct Chunk {
     alignas(64) std::uint8_t codes[kChunk];
 };
 
+struct Codes {
+    alignas(64) std::uint8_t code[kChunk];
+};
+
 template <typename T>
 void load_chunk(const T* x, std::uint64_t size, Chunk* chunk) noexcept {
     std::uint64_t i = 0;
@@ -224,13 +229,16 @@ void decode_mx(Minifloat format, std::uint64_t size, const std::uint8_t* scales,
     }
 }
 
-// Calls work(begin, size) for each chunk.
-template <typename Work>
-GRADWIRE_SIMD void for_each_chunk(std::uint64_t n, Work work) noexcept {
-    const IeeeArithmetic ieee;
-    for (std::uint64_t begin = 0; begin < n; begin += kChunk) {
-        work(begin, std::min(kChunk, n - begin));
-    }
+// Calls work(begin, size, buffer) for each chunk.
+template <typename Buffer, typename Work>
+void for_each_chunk(std::uint64_t n, Work work) noexcept {
+    in_parallel(n, kChunk, [=](std::uint64_t begin, std::uint64_t end) {
+        const IeeeArithmetic ieee;
+        Buffer buffer;
+        for (; begin < end; begin += kChunk) {
+            work(begin, std::min(kChunk, end - begin), &buffer);
+        }
+    });
 }
 
 }  // namespace
@@ -241,23 +249,22 @@ unsigned minifloat_bits(Minifloat format) noexcept {
 
 template <typename T>
 void to_minifloat(const T* x, std::uint64_t n, Minifloat format, std::uint8_t* codes) noexcept {
-    Chunk chunk;
-    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
-        load_chunk(x + begin, size, &chunk);
-        encode_any(format_of(format), size, &chunk);
-        std::memcpy(codes + begin, chunk.codes, size);
+    for_each_chunk<Chunk>(n, [=](std::uint64_t begin, std::uint64_t size, Chunk* chunk) {
+        load_chunk(x + begin, size, chunk);
+        encode_any(format_of(format), size, chunk);
+        std::memcpy(codes + begin, chunk->codes, size);
     });
 }
 
 template <typename T>
 void from_minifloat(const std::uint8_t* codes, std::uint64_t n, Minifloat format, T* out) noexcept {
-    std::uint8_t padded[kChunk] = {};
     const Codec codec(format_of(format));
-    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
+    for_each_chunk<Codes>(n, [=](std::uint64_t begin, std::uint64_t size, Codes* padded) {
         const std::uint8_t* from = codes + begin;
         if (size % kLanes != 0) {
-            std::memcpy(padded, from, size);
-            from = padded;
+            *padded = {};
+            std::memcpy(padded->code, from, size);
+            from = padded->code;
         }
         decode(codec, size, floats(1.0F), from, out + begin);
     });
@@ -266,23 +273,21 @@ void from_minifloat(const std::uint8_t* codes, std::uint64_t n, Minifloat format
 template <typename T>
 void quantize_mx(const T* x, std::uint64_t n, Minifloat format, std::uint8_t* scales,
                  std::uint8_t* codes) noexcept {
-    Chunk chunk;
     const unsigned bits = minifloat_bits(format);
-    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
-        load_chunk(x + begin, size, &chunk);
-        encode_mx(format, size, &chunk, scales + begin / kMxBlock);
-        pack_chunk(chunk.codes, size, bits, codes + bits * (begin / 8));
+    for_each_chunk<Chunk>(n, [=](std::uint64_t begin, std::uint64_t size, Chunk* chunk) {
+        load_chunk(x + begin, size, chunk);
+        encode_mx(format, size, chunk, scales + begin / kMxBlock);
+        pack_chunk(chunk->codes, size, bits, codes + bits * (begin / 8));
     });
 }
 
 template <typename T>
 void dequantize_mx(const std::uint8_t* codes, const std::uint8_t* scales, std::uint64_t n,
                    Minifloat format, T* out) noexcept {
-    alignas(64) std::uint8_t unpacked[kChunk];
     const unsigned bits = minifloat_bits(format);
-    for_each_chunk(n, [&](std::uint64_t begin, std::uint64_t size) {
-        unpack_chunk(codes + bits * (begin / 8), size, bits, unpacked);
-        decode_mx(format, size, scales + begin / kMxBlock, unpacked, out + begin);
+    for_each_chunk<Codes>(n, [=](std::uint64_t begin, std::uint64_t size, Codes* unpacked) {
+        unpack_chunk(codes + bits * (begin / 8), size, bits, unpacked->code);
+        decode_mx(format, size, scales + begin / kMxBlock, unpacked->code, out + begin);
     });
 }
 

@@ -4,6 +4,7 @@
 
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
+#include "parallel.h"
 #include "partial.h"
 #include "philox_lanes.h"
 #include "reductions.h"
@@ -35,7 +36,7 @@ GRADWIRE_SIMD Floats decode(Words code) noexcept {
 }
 
 template <bool add, typename T>
-void decode_all(const std::uint8_t* codes, std::uint64_t n, T* out) noexcept {
+void decode_part(const std::uint8_t* codes, std::uint64_t n, T* out) noexcept {
     const IeeeArithmetic ieee;
     std::uint64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
@@ -48,11 +49,17 @@ void decode_all(const std::uint8_t* codes, std::uint64_t n, T* out) noexcept {
     }
 }
 
-}  // namespace
+template <bool add, typename T>
+void decode_all(const std::uint8_t* codes, std::uint64_t n, T* out) noexcept {
+    in_parallel(n, kLanes, [=](std::uint64_t begin, std::uint64_t end) {
+        decode_part<add>(codes + begin, end - begin, out + begin);
+    });
+}
 
+// Returns the largest magnitude.
 template <typename T>
-bool quantize_natural(const T* x, std::uint64_t n, RandomStream random,
-                      std::uint8_t* codes) noexcept {
+std::uint32_t quantize_part(const T* x, std::uint64_t n, RandomStream random,
+                            std::uint8_t* codes) noexcept {
     alignas(64) std::uint16_t buffer[drawn_size(kDrawnAtATime)];
     MaxMagnitude most;
     for (std::uint64_t begin = 0; begin < n; begin += kDrawnAtATime) {
@@ -70,7 +77,18 @@ bool quantize_natural(const T* x, std::uint64_t n, RandomStream random,
             store_partial(codes + begin + i, size - i, encode(values, load(bits + i)));
         }
     }
-    return most.result() < kInfinityMagnitude;
+    return most.result();
+}
+
+}  // namespace
+
+template <typename T>
+bool quantize_natural(const T* x, std::uint64_t n, RandomStream random,
+                      std::uint8_t* codes) noexcept {
+    const auto part = [=](std::uint64_t begin, std::uint64_t end) {
+        return quantize_part(x + begin, end - begin, random.from(begin), codes + begin);
+    };
+    return largest_in_parallel(n, kDrawnAtATime, part) < kInfinityMagnitude;
 }
 
 template <typename T>

@@ -5,6 +5,7 @@
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
 #include "lattice.h"
+#include "parallel.h"
 #include "philox_lanes.h"
 #include "planes.h"
 #include "reductions.h"
@@ -178,6 +179,51 @@ struct Decoder {
     }
 };
 
+// Parts begin where a block and a chunk do. kChunk is a power of two.
+std::uint64_t grain(std::uint64_t block) noexcept {
+    const std::uint64_t common = std::min(block & (~block + 1), kChunk);
+    return block == 0 ? kChunk : block * (kChunk / common);
+}
+
+std::uint64_t scales_before(std::uint64_t begin, const Grid& grid) noexcept {
+    return grid.block == 0 ? 0 : scale_count(begin, grid.block, grid.scale);
+}
+
+template <bool keep_error, typename Source>
+void encode_all(const Source& source, std::uint64_t n, Encoding how, float* error, float* scales,
+                std::uint8_t* codes) noexcept {
+    if (how.grid.block == 0 && n != 0 && !how.given) {
+        const IeeeArithmetic ieee;
+        find_scales(source, 0, n, how.grid.scale, scales);
+        how.given = true;
+    }
+    in_parallel(n, grain(how.grid.block), [&](std::uint64_t begin, std::uint64_t end) {
+        const IeeeArithmetic ieee;
+        Encoding here = how;
+        here.random = how.random.from(begin);
+        Buffers buffers;
+        Encoder<keep_error, Source> encoder{here,
+                                            source.from(begin),
+                                            keep_error ? error + begin : nullptr,
+                                            scales + scales_before(begin, how.grid),
+                                            codes + how.grid.bits * plane_bytes(begin),
+                                            buffers};
+        for_each_segment(end - begin, how.grid.block, encoder);
+    });
+}
+
+template <bool add, typename T>
+void decode_all(const std::uint8_t* codes, const float* scales, std::uint64_t n, const Grid& grid,
+                T* out) noexcept {
+    in_parallel(n, grain(grid.block), [&](std::uint64_t begin, std::uint64_t end) {
+        const IeeeArithmetic ieee;
+        alignas(64) std::uint8_t unpacked[kChunk];
+        Decoder<T, add> decoder{grid, scales + scales_before(begin, grid),
+                                codes + grid.bits * plane_bytes(begin), out + begin, unpacked};
+        for_each_segment(end - begin, grid.block, decoder);
+    });
+}
+
 }  // namespace
 
 std::uint64_t code_bytes(std::uint64_t n, unsigned bits) noexcept {
@@ -191,37 +237,25 @@ std::uint64_t scale_count(std::uint64_t n, std::uint64_t block, Scale scale) noe
 template <typename T>
 void quantize(const T* x, std::uint64_t n, const Encoding& how, float* scales,
               std::uint8_t* codes) noexcept {
-    const IeeeArithmetic ieee;
-    Buffers buffers;
-    Encoder<false, Plain<T>> encoder{how, {x}, nullptr, scales, codes, buffers};
-    for_each_segment(n, how.grid.block, encoder);
+    encode_all<false>(Plain<T>{x}, n, how, nullptr, scales, codes);
 }
 
 template <typename T>
 void compensate_quantize(const T* gradient, const float* residual, std::uint64_t n,
                          const Encoding& how, float* error, float* scales,
                          std::uint8_t* codes) noexcept {
-    const IeeeArithmetic ieee;
-    Buffers buffers;
-    Encoder<true, Compensated<T>> encoder{how, {gradient, residual}, error, scales, codes, buffers};
-    for_each_segment(n, how.grid.block, encoder);
+    encode_all<true>(Compensated<T>{gradient, residual}, n, how, error, scales, codes);
 }
 
 template <typename T>
 void dequantize(const std::uint8_t* codes, const float* scales, std::uint64_t n, const Grid& grid,
                 T* out) noexcept {
-    const IeeeArithmetic ieee;
-    alignas(64) std::uint8_t unpacked[kChunk];
-    Decoder<T, false> decoder{grid, scales, codes, out, unpacked};
-    for_each_segment(n, grid.block, decoder);
+    decode_all<false>(codes, scales, n, grid, out);
 }
 
 void dequantize_add(const std::uint8_t* codes, const float* scales, std::uint64_t n,
                     const Grid& grid, float* out) noexcept {
-    const IeeeArithmetic ieee;
-    alignas(64) std::uint8_t unpacked[kChunk];
-    Decoder<float, true> decoder{grid, scales, codes, out, unpacked};
-    for_each_segment(n, grid.block, decoder);
+    decode_all<true>(codes, scales, n, grid, out);
 }
 
 template void quantize(const float*, std::uint64_t, const Encoding&, float*,

@@ -5,6 +5,7 @@
 
 #include "compact.h"
 #include "gradwire/magnitude.h"
+#include "parallel.h"
 #include "simd.h"
 #include "sources.h"
 
@@ -39,6 +40,12 @@ struct Cut {
 
 inline void reset_counts(std::uint32_t* counts) noexcept {
     __builtin_memset(counts, 0, kCountsBytes);
+}
+
+inline void add_up_tables(std::uint32_t* counts) noexcept {
+    for (std::uint64_t b = 0; b < kBins; ++b) {
+        counts[b] += counts[kBins + b] + counts[2 * kBins + b] + counts[3 * kBins + b];
+    }
 }
 
 // Adds sixteen elements to the counts of the first digit. Zeros fall into bin 0, where they are
@@ -103,6 +110,54 @@ GRADWIRE_SIMD void count_digit(const Source& source, std::uint64_t n, Digit digi
     }
 }
 
+inline void add_table(const std::uint32_t* from, std::uint64_t bins, std::uint32_t* to) noexcept {
+    for (std::uint64_t b = 0; b < bins; ++b) {
+        if (from[b] != 0) {
+            __atomic_fetch_add(&to[b], from[b], __ATOMIC_RELAXED);
+        }
+    }
+}
+inline void add_table(const std::uint32_t* from, std::uint64_t bins, std::uint64_t* to) noexcept {
+    for (std::uint64_t b = 0; b < bins; ++b) {
+        if (from[b] != 0) {
+            __atomic_fetch_add(&to[b], std::uint64_t{from[b]}, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+// count_first_digit of all of x, in the first of the tables if threads share the work.
+template <typename T>
+void count_all_first_digits(const T* x, std::uint64_t n, std::uint32_t* counts) noexcept {
+    const Parts parts = large_parts(n, kLanes);
+    if (parts.count == 1) {
+        count_first_digit(Plain<T>{x}, 0, n, counts);
+        return;
+    }
+    for_each_part(parts, [=](std::uint64_t part) {
+        std::uint32_t own[kTables * kBins] = {};
+        count_first_digit(Plain<T>{x}, parts.begin(part), parts.end(part), own);
+        add_up_tables(own);
+        add_table(own, kBins, counts);
+    });
+}
+
+// count_digit of all of x. Large tables are not worth one for each thread.
+template <typename T, typename Count>
+void count_all_digits(const T* x, std::uint64_t n, Digit digit, std::uint32_t prefix,
+                      Count* counts) noexcept {
+    const Parts parts = large_parts(n, kLanes);
+    if (parts.count == 1 || digit.bits > kDigits[0].bits) {
+        count_digit(Plain<T>{x}, n, digit, prefix, counts);
+        return;
+    }
+    for_each_part(parts, [=](std::uint64_t part) {
+        std::uint32_t own[kBins] = {};
+        const std::uint64_t begin = parts.begin(part);
+        count_digit(Plain<T>{x + begin}, parts.end(part) - begin, digit, prefix, own);
+        add_table(own, std::uint64_t{1} << digit.bits, counts);
+    });
+}
+
 // A bin, and how many of those counted lie above it.
 struct Bin {
     bool found;
@@ -122,12 +177,6 @@ inline Bin find_bin(const std::uint32_t* counts, std::uint64_t bins, std::uint64
     return {false, 0, 0};
 }
 
-inline void add_up_tables(std::uint32_t* counts) noexcept {
-    for (std::uint64_t b = 0; b < kBins; ++b) {
-        counts[b] += counts[kBins + b] + counts[2 * kBins + b] + counts[3 * kBins + b];
-    }
-}
-
 // Narrows down to a bin that holds the k-th largest (k >= 1), until above + inside <= room or the
 // bin is one magnitude wide.
 template <typename T>
@@ -139,11 +188,11 @@ Cut narrow(const T* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
         const Digit digit = n < kShort ? kShortDigits[level] : kDigits[level];
         if (level == 0 && n >= kShort) {
             reset_counts(counts);
-            count_first_digit(Plain<T>{x}, 0, n, counts);
+            count_all_first_digits(x, n, counts);
             add_up_tables(counts);
         } else {
             __builtin_memset(counts, 0, sizeof(std::uint32_t) << digit.bits);
-            count_digit(Plain<T>{x}, n, digit, prefix, counts);
+            count_all_digits(x, n, digit, prefix, counts);
         }
         const Bin bin = find_bin(counts, std::uint64_t{1} << digit.bits, k - cut.above);
         if (!bin.found) {
@@ -166,8 +215,6 @@ Cut narrow(const T* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
 
 // ---- a floor from a sample ----
 
-// Elements between two looks at how things go.
-constexpr std::uint64_t kTile = 4096;
 // The first kSampled of every kTile elements are a sample of the vector.
 constexpr std::uint64_t kSampled = 64;
 // Shorter vectors are searched without a sample.

@@ -123,6 +123,7 @@ struct Plain {
     GRADWIRE_SIMD Floats first(std::uint64_t i, std::uint64_t count) const noexcept {
         return load_partial(x + i, count);
     }
+    Plain from(std::uint64_t begin) const noexcept { return {x + begin}; }
 };
 
 template <typename T>
@@ -135,6 +136,9 @@ struct Compensated {
     }
     GRADWIRE_SIMD Floats first(std::uint64_t i, std::uint64_t count) const noexcept {
         return load_partial(residual + i, count) + load_partial(gradient + i, count);
+    }
+    Compensated from(std::uint64_t begin) const noexcept {
+        return {gradient + begin, residual + begin};
     }
 };
 

@@ -1,6 +1,7 @@
 #include "gradwire/residual.h"
 
 #include "gradwire/scatter.h"
+#include "parallel.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -11,9 +12,11 @@ Status clear(T* x, std::uint64_t n, const std::uint32_t* indices, std::uint64_t 
     if (status != Status::ok) {
         return status;
     }
-    for (std::uint64_t i = 0; i < count; ++i) {
-        x[indices[i]] = T{};
-    }
+    in_parallel(count, 1, [=](std::uint64_t begin, std::uint64_t end) {
+        for (std::uint64_t i = begin; i < end; ++i) {
+            x[indices[i]] = T{};
+        }
+    });
     return Status::ok;
 }
 

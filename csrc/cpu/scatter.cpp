@@ -2,6 +2,7 @@
 
 #include "float_environment.h"
 #include "increasing.h"
+#include "parallel.h"
 #include "simd.h"
 
 namespace gradwire {
@@ -63,9 +64,11 @@ Status scatter(T* out, std::uint64_t n, const std::uint32_t* indices, const T* v
     if (status != Status::ok) {
         return status;
     }
-    for (std::uint64_t i = 0; i < count; ++i) {
-        out[indices[i]] = values[i];
-    }
+    in_parallel(count, 1, [=](std::uint64_t begin, std::uint64_t end) {
+        for (std::uint64_t i = begin; i < end; ++i) {
+            out[indices[i]] = values[i];
+        }
+    });
     return Status::ok;
 }
 
@@ -76,8 +79,10 @@ Status scatter_add(T* out, std::uint64_t n, const std::uint32_t* indices, const 
     if (status != Status::ok) {
         return status;
     }
-    const IeeeArithmetic ieee;
-    add_entries(out, indices, values, count);
+    in_parallel(count, kLanes, [=](std::uint64_t begin, std::uint64_t end) {
+        const IeeeArithmetic ieee;
+        add_entries(out, indices + begin, values + begin, end - begin);
+    });
     return Status::ok;
 }
 

@@ -1,7 +1,6 @@
 #include "gradwire/select.h"
 
-#include "compact.h"
-#include "float_environment.h"
+#include "gather.h"
 #include "gradwire/magnitude.h"
 #include "sources.h"
 
@@ -12,11 +11,8 @@ namespace {
 template <typename Source>
 Selection reaching(const Source& source, std::uint64_t head, std::uint64_t n, float threshold,
                    const Entries& out) noexcept {
-    const IeeeArithmetic ieee;
-    const std::uint32_t floor = floor_magnitude(threshold);
-    std::uint64_t found = compact(source, 0, head, floor, out, 0);
-    found = compact(source, head, n, floor, out, found);
-    finish_streams();
+    const std::uint64_t found =
+        gather(source, head, n, floor_magnitude(threshold), out, Overflow::count_on);
     return {found < out.capacity ? found : out.capacity, found, bits_float(magnitude(threshold))};
 }
 

@@ -5,6 +5,7 @@
 
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
+#include "parallel.h"
 #include "partial.h"
 #include "reductions.h"
 #include "simd.h"
@@ -46,19 +47,43 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float
     }
 }
 
+// Calls work(number, begin, size) for each block; of the one of block 0, for its parts.
 template <typename Work>
 void for_each_block(std::uint64_t n, std::uint64_t block, Work work) noexcept {
-    const std::uint64_t length = block == 0 ? n : block;
-    std::uint64_t number = 0;
-    for (std::uint64_t begin = 0; begin < n; begin += length) {
-        work(number++, begin, std::min(length, n - begin));
+    in_parallel(n, block == 0 ? kLanes : block, [=](std::uint64_t begin, std::uint64_t end) {
+        const IeeeArithmetic ieee;
+        const std::uint64_t length = block == 0 ? end - begin : block;
+        std::uint64_t number = block == 0 ? 0 : begin / block;
+        for (; begin < end; begin += length) {
+            work(number++, begin, std::min(length, end - begin));
+        }
+    });
+}
+
+template <typename Source>
+float mean_magnitude(const Source& source, std::uint64_t begin, std::uint64_t size) noexcept {
+    return mean_of(reduce<SumOfMagnitudes>(source, begin, size).result(), size);
+}
+
+template <bool keep_error, typename Source>
+void encode_all(const Source& source, std::uint64_t n, std::uint64_t block, bool given,
+                float* scales, float* error, std::uint8_t* codes) noexcept {
+    const IeeeArithmetic ieee;
+    if (block == 0 && n != 0 && !given) {
+        scales[0] = mean_magnitude(source, 0, n);
+        given = true;
     }
+    for_each_block(n, block, [=](std::uint64_t number, std::uint64_t begin, std::uint64_t size) {
+        if (!given) {
+            scales[number] = mean_magnitude(source, begin, size);
+        }
+        encode<keep_error>(source, begin, size, scales[number], error, codes);
+    });
 }
 
 template <bool add, typename T>
 void decode(const std::uint8_t* codes, const float* scales, std::uint64_t n, std::uint64_t block,
             T* out) noexcept {
-    const IeeeArithmetic ieee;
     for_each_block(n, block, [=](std::uint64_t number, std::uint64_t begin, std::uint64_t size) {
         const Floats plus = floats(scales[number]);
         const Floats minus = floats(-scales[number]);
@@ -83,27 +108,14 @@ void decode(const std::uint8_t* codes, const float* scales, std::uint64_t n, std
 template <typename T>
 void quantize_sign(const T* x, std::uint64_t n, std::uint64_t block, bool given, float* scales,
                    std::uint8_t* codes) noexcept {
-    const IeeeArithmetic ieee;
-    const Plain<T> source{x};
-    for_each_block(n, block, [=](std::uint64_t number, std::uint64_t begin, std::uint64_t size) {
-        if (!given) {
-            scales[number] = mean_of(reduce<SumOfMagnitudes>(source, begin, size).result(), size);
-        }
-        encode<false>(source, begin, size, scales[number], nullptr, codes);
-    });
+    encode_all<false>(Plain<T>{x}, n, block, given, scales, nullptr, codes);
 }
 
 template <typename T>
 void compensate_sign(const T* gradient, const float* residual, std::uint64_t n, std::uint64_t block,
                      bool given, float* error, float* scales, std::uint8_t* codes) noexcept {
-    const IeeeArithmetic ieee;
     const Compensated<T> source{gradient, residual};
-    for_each_block(n, block, [=](std::uint64_t number, std::uint64_t begin, std::uint64_t size) {
-        if (!given) {
-            scales[number] = mean_of(reduce<SumOfMagnitudes>(source, begin, size).result(), size);
-        }
-        encode<true>(source, begin, size, scales[number], error, codes);
-    });
+    encode_all<true>(source, n, block, given, scales, error, codes);
 }
 
 template <typename T>

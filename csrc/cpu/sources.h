@@ -1,6 +1,7 @@
 // Where a selection takes its vector from, sixteen lanes at a time: an array, or one that comes
 // into being on the way. `lanes` and `tail` ask for each element once, from the first to the last;
-// `peek` has no effect; `pass` makes elements come into being that nobody looks at.
+// `peek` has no effect; `pass` makes elements come into being that nobody looks at; `again` is the
+// vector that came into being.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +42,7 @@ struct Plain {
         return load_first(x + i, count);
     }
     void pass(std::uint64_t, std::uint64_t) const noexcept {}
+    Plain again() const noexcept { return *this; }
 };
 
 template <typename Source>
@@ -79,6 +81,7 @@ struct Compensated {
     void pass(std::uint64_t begin, std::uint64_t end) const noexcept {
         pass_over(*this, begin, end);
     }
+    Plain<float> again() const noexcept { return {acc}; }
 };
 
 // Calls work(source, head) with the source that suits the arrays; groups of lanes are to begin at
@@ -135,6 +138,7 @@ struct MomentumCorrected {
     void pass(std::uint64_t begin, std::uint64_t end) const noexcept {
         pass_over(*this, begin, end);
     }
+    Plain<float> again() const noexcept { return {arrays.acc}; }
 };
 
 }  // namespace GRADWIRE_ISA

@@ -3,6 +3,7 @@
 #include "compact.h"
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
+#include "parallel.h"
 #include "radix.h"
 #include "sources.h"
 
@@ -28,7 +29,7 @@ GRADWIRE_SIMD void for_all_lanes(const T* x, std::uint64_t n, Use use) noexcept 
 }
 
 template <typename T>
-GRADWIRE_SIMD Words largest_lanes(const T* x, std::uint64_t n) noexcept {
+std::uint32_t largest_magnitude(const T* x, std::uint64_t n) noexcept {
     // Several, so that one maximum does not wait for the last.
     Words largest[4] = {words(0), words(0), words(0), words(0)};
     std::uint64_t i = 0;
@@ -39,7 +40,13 @@ GRADWIRE_SIMD Words largest_lanes(const T* x, std::uint64_t n) noexcept {
     }
     for_all_lanes(x + i, n - i,
                   [&](Floats rest) { largest[0] = larger(largest[0], magnitudes(rest)); });
-    return larger(larger(largest[0], largest[1]), larger(largest[2], largest[3]));
+    std::uint32_t lanes[kLanes];
+    store(lanes, larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
+    std::uint32_t most = 0;
+    for (const std::uint32_t lane : lanes) {
+        most = most < lane ? lane : most;
+    }
+    return most;
 }
 
 struct Lanes {
@@ -74,13 +81,14 @@ double add_pairwise(const double* lanes) noexcept {
 // Adds values pairwise, whatever their number: entry e of the stack is the sum of 2^e of them.
 class PairwiseSum {
   public:
-    void add(Sums sum) noexcept {
-        unsigned entry = 0;
-        for (std::uint64_t carry = count_; (carry & 1U) != 0; carry >>= 1, ++entry) {
+    // Adds the sum of 2^level values; so far there is a multiple of as many.
+    void add(Sums sum, unsigned level) noexcept {
+        unsigned entry = level;
+        for (std::uint64_t carry = count_ >> level; (carry & 1U) != 0; carry >>= 1, ++entry) {
             sum = plus(stack_[entry], sum);
         }
         stack_[entry] = sum;
-        ++count_;
+        count_ += std::uint64_t{1} << level;
     }
     Sums total() const noexcept {
         Sums sum{0.0, 0.0};
@@ -102,6 +110,22 @@ class PairwiseSum {
     std::uint64_t count_ = 0;
 };
 
+// Tiles of a whole part: the pairwise sum of all tiles begins with those of the parts.
+constexpr unsigned kPartLevel = 5;
+static_assert(kPart == kTile << kPartLevel);
+
+template <typename T>
+Sums sums_of_part(const T* x, std::uint64_t n) noexcept {
+    const IeeeArithmetic ieee;
+    PairwiseSum total;
+    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
+        Lanes lanes{};
+        add_tile(x + begin, n - begin < kTile ? n - begin : kTile, &lanes);
+        total.add({add_pairwise(lanes.absolute), add_pairwise(lanes.squares)}, 0);
+    }
+    return total.total();
+}
+
 // Adds the elements with magnitude >= floor to the counts of the first digit.
 template <typename T>
 void count_from(const T* x, std::uint64_t n, std::uint32_t floor, std::uint32_t* counts) noexcept {
@@ -118,6 +142,22 @@ void count_from(const T* x, std::uint64_t n, std::uint32_t floor, std::uint32_t*
     });
 }
 
+template <typename T>
+void count_all_from(const T* x, std::uint64_t n, std::uint32_t floor,
+                    std::uint32_t* counts) noexcept {
+    const Parts parts = large_parts(n, kLanes);
+    if (parts.count == 1) {
+        count_from(x, n, floor, counts);
+        return;
+    }
+    for_each_part(parts, [=](std::uint64_t part) {
+        std::uint32_t own[kBins] = {};
+        const std::uint64_t begin = parts.begin(part);
+        count_from(x + begin, parts.end(part) - begin, floor, own);
+        add_table(own, kBins, counts);
+    });
+}
+
 // The bin of the first digit that holds the k-th largest.
 template <typename T>
 Bin first_bin(const T* x, std::uint64_t n, std::uint64_t k, std::uint32_t* counts) noexcept {
@@ -125,14 +165,14 @@ Bin first_bin(const T* x, std::uint64_t n, std::uint64_t k, std::uint32_t* count
     const std::uint32_t floor = estimate_floor(Plain<T>{x}, n, k, counts);
     if (floor != 0) {
         reset_counts(counts);
-        count_from(x, n, floor, counts);
+        count_all_from(x, n, floor, counts);
         const Bin bin = find_bin(counts, kBins, k);
         if (bin.found) {
             return bin;
         }
     }
     reset_counts(counts);
-    count_first_digit(Plain<T>{x}, 0, n, counts);
+    count_all_first_digits(x, n, counts);
     add_up_tables(counts);
     return find_bin(counts, kBins, k);
 }
@@ -141,35 +181,42 @@ Bin first_bin(const T* x, std::uint64_t n, std::uint64_t k, std::uint32_t* count
 
 template <typename T>
 bool finite_check(const T* x, std::uint64_t n) noexcept {
-    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
-        const std::uint64_t size = n - begin < kTile ? n - begin : kTile;
-        const Words largest = largest_lanes(x + begin, size);
-        if (less(largest, words(kInfinityMagnitude)) != first_lanes(kLanes)) {
-            return false;
+    const auto part = [=](std::uint64_t begin, std::uint64_t end) {
+        for (; begin < end; begin += kTile) {
+            const std::uint64_t size = end - begin < kTile ? end - begin : kTile;
+            if (largest_magnitude(x + begin, size) >= kInfinityMagnitude) {
+                return 1U;
+            }
         }
-    }
-    return true;
+        return 0U;
+    };
+    return largest_in_parallel(n, kTile, part) == 0;
 }
 
 template <typename T>
 float absmax(const T* x, std::uint64_t n) noexcept {
-    std::uint32_t lanes[kLanes];
-    store(lanes, largest_lanes(x, n));
-    std::uint32_t largest = 0;
-    for (const std::uint32_t lane : lanes) {
-        largest = largest < lane ? lane : largest;
-    }
-    return bits_float(largest);
+    return bits_float(largest_in_parallel(n, kBlock, [=](std::uint64_t begin, std::uint64_t end) {
+        return largest_magnitude(x + begin, end - begin);
+    }));
 }
 
 template <typename T>
 Sums sums(const T* x, std::uint64_t n) noexcept {
+    constexpr std::uint64_t kPartsAtOnce = 256;
     const IeeeArithmetic ieee;
     PairwiseSum total;
-    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
-        Lanes lanes{};
-        add_tile(x + begin, n - begin < kTile ? n - begin : kTile, &lanes);
-        total.add({add_pairwise(lanes.absolute), add_pairwise(lanes.squares)});
+    Sums of_parts[kPartsAtOnce];
+    for (std::uint64_t begin = 0; begin < n; begin += kPartsAtOnce * kPart) {
+        const std::uint64_t rest = n - begin;
+        const std::uint64_t size = rest < kPartsAtOnce * kPart ? rest : kPartsAtOnce * kPart;
+        const Parts parts = {size, kPart, (size + kPart - 1) / kPart};
+        for_each_part(parts, [&](std::uint64_t part) {
+            const T* const first = x + begin + parts.begin(part);
+            of_parts[part] = sums_of_part(first, parts.end(part) - parts.begin(part));
+        });
+        for (std::uint64_t part = 0; part < parts.count; ++part) {
+            total.add(of_parts[part], kPartLevel);
+        }
     }
     return total.total();
 }
@@ -178,7 +225,7 @@ template <typename T>
 void histogram(const T* x, std::uint64_t n, unsigned shift, unsigned bits, std::uint32_t prefix,
                std::uint64_t* counts) noexcept {
     __builtin_memset(counts, 0, (std::uint64_t{1} << bits) * sizeof(std::uint64_t));
-    count_digit(Plain<T>{x}, n, {shift, bits}, prefix, counts);
+    count_all_digits(x, n, {shift, bits}, prefix, counts);
 }
 
 std::uint64_t kth_magnitude_workspace(std::uint64_t n) noexcept {

@@ -1,5 +1,5 @@
-#include "compact.h"
 #include "float_environment.h"
+#include "gather.h"
 #include "gradwire/magnitude.h"
 #include "gradwire/select.h"
 #include "radix.h"
@@ -86,30 +86,16 @@ Selection search(const T* x, std::uint64_t n, std::uint64_t k, const Scratch& sp
                  const Entries& out) noexcept {
     const Cut cut = narrow(x, n, k, space.candidates.capacity, space.counts);
     if (!cut.enough) {
-        const std::uint64_t found = compact(Plain<T>{x}, 0, n, 1, out, 0);
+        const std::uint64_t found = gather(Plain<T>{x}, 0, n, 1, out, Overflow::count_on);
         return {found, found, 0.0F};
     }
     if (cut.exact) {
         take(x, n, nullptr, cut.low, k - cut.above, k, out);
         return {k, k, bits_float(cut.low)};
     }
-    const std::uint64_t count = compact(Plain<T>{x}, 0, n, cut.low, space.candidates, 0);
+    const std::uint64_t count =
+        gather(Plain<T>{x}, 0, n, cut.low, space.candidates, Overflow::count_on);
     return finish_from_candidates(space, count, k, out);
-}
-
-// Candidates of [0, n) with magnitude >= floor; more than fit if they are too many. The source is
-// asked for everything in any case.
-template <typename Source>
-std::uint64_t collect(const Source& source, std::uint64_t head, std::uint64_t n,
-                      std::uint32_t floor, const Entries& candidates) noexcept {
-    std::uint64_t count = compact(source, 0, head, floor, candidates, 0);
-    std::uint64_t begin = head;
-    for (; begin < n && count <= candidates.capacity; begin += kTile) {
-        const std::uint64_t end = n - begin < kTile ? n : begin + kTile;
-        count = compact(source, begin, end, floor, candidates, count);
-    }
-    source.pass(begin, n);
-    return count;
 }
 
 // The top k of x, k >= 1: one read if the sample tells a good floor.
@@ -119,7 +105,7 @@ Selection topk_of(const T* x, std::uint64_t n, std::uint64_t k, const Scratch& s
     if (n >= kLong) {
         const std::uint32_t floor = estimate_floor(Plain<T>{x}, n, k, space.counts);
         const std::uint64_t count =
-            floor == 0 ? 0 : collect(Plain<T>{x}, 0, n, floor, space.candidates);
+            floor == 0 ? 0 : gather(Plain<T>{x}, 0, n, floor, space.candidates, Overflow::give_up);
         if (count >= k && count <= space.candidates.capacity) {
             return finish_from_candidates(space, count, k, out);
         }
@@ -143,7 +129,7 @@ Selection topk_on_the_way(const Source& source, std::uint64_t head, const float*
             source.pass(0, head);
             source.pass(head, n);
         } else {
-            count = collect(source, head, n, least, space.candidates);
+            count = gather(source, head, n, least, space.candidates, Overflow::give_up);
         }
         finish_streams();
     }

@@ -2,6 +2,7 @@
 
 #include "float_environment.h"
 #include "gradwire/philox.h"
+#include "parallel.h"
 #include "simd.h"
 
 namespace gradwire {
@@ -103,10 +104,11 @@ void transform_leaf(const float* x, std::uint64_t block, const LeafSigns* signs,
     }
 }
 
-// The stages between `rows` pieces of x, each `size` elements long, times `factor`.
+// The stages between the first `columns` elements of `rows` pieces of x, which lie `size` elements
+// apart, times `factor`.
 template <unsigned rows>
-void combine_pieces(float* x, std::uint64_t size, float factor) noexcept {
-    for (std::uint64_t column = 0; column < size; column += kLanes) {
+void combine_pieces(float* x, std::uint64_t size, std::uint64_t columns, float factor) noexcept {
+    for (std::uint64_t column = 0; column < columns; column += kLanes) {
         Floats row[rows];
         for (unsigned r = 0; r < rows; ++r) {
             row[r] = load(x + column + r * size);
@@ -137,7 +139,7 @@ void transform_whole_leaf(const float* x, const LeafSigns* signs, float* out) no
     }
     for (std::uint64_t size = kPart; size < kLeaf; size *= 2) {
         for (std::uint64_t begin = 0; begin < kLeaf; begin += 2 * size) {
-            combine_pieces<2>(out + begin, size, 1.0F);
+            combine_pieces<2>(out + begin, size, size, 1.0F);
         }
     }
 }
@@ -151,6 +153,9 @@ float inverse_root(std::uint64_t block) noexcept {
 }
 
 // ---- blocks ----
+
+// Larger blocks are shared by all threads; up to here, each has blocks of its own.
+constexpr std::uint64_t kLargest = 2 * kPart;
 
 struct Transform {
     Signs signs;
@@ -169,19 +174,44 @@ struct Transform {
             leaf(x, first, out);
             return;
         }
-        const std::uint64_t rest = size / kLeaf;  // a power of two
-        const std::uint64_t pieces = rest < kAtOnce ? rest : kAtOnce;
-        const std::uint64_t piece = size / pieces;
+        const std::uint64_t piece = size / pieces_of(size);
         for (std::uint64_t begin = 0; begin < size; begin += piece) {
             stages_within(x + begin, piece, first + begin, out + begin);
         }
+        combine(out, size, 0, piece);
+    }
+
+    // The same by several threads, for a large block.
+    void stages_in_parallel(const float* x, std::uint64_t size, std::uint64_t first,
+                            float* out) const noexcept {
+        const std::uint64_t piece = size / pieces_of(size);
+        for_each_part({size, piece, pieces_of(size)}, [=](std::uint64_t part) {
+            const IeeeArithmetic ieee;
+            const std::uint64_t begin = part * piece;
+            stages_within(x + begin, piece, first + begin, out + begin);
+        });
+        in_parallel(piece, kLanes, [=](std::uint64_t begin, std::uint64_t end) {
+            const IeeeArithmetic ieee;
+            combine(out, size, begin, end);
+        });
+    }
+
+    static std::uint64_t pieces_of(std::uint64_t size) noexcept {
+        const std::uint64_t leaves = size / kLeaf;  // a power of two
+        return leaves < kAtOnce ? leaves : kAtOnce;
+    }
+
+    // The stages between the pieces of `size` elements, in columns [begin, end) of each.
+    void combine(float* out, std::uint64_t size, std::uint64_t begin,
+                 std::uint64_t end) const noexcept {
+        const std::uint64_t pieces = pieces_of(size);
         const float last = factor_at(size);
         if (pieces == 2) {
-            combine_pieces<2>(out, piece, last);
+            combine_pieces<2>(out + begin, size / 2, end - begin, last);
         } else if (pieces == 4) {
-            combine_pieces<4>(out, piece, last);
+            combine_pieces<4>(out + begin, size / 4, end - begin, last);
         } else {
-            combine_pieces<8>(out, piece, last);
+            combine_pieces<8>(out + begin, size / 8, end - begin, last);
         }
     }
 
@@ -228,13 +258,25 @@ void hadamard(const float* x, std::uint64_t n, std::uint64_t block, Signs signs,
     const IeeeArithmetic ieee;
     const Transform transform{signs, stream, block, inverse_root(block)};
     const std::uint64_t step = block < kLeaf ? kLeaf : block;
-    std::uint64_t begin = 0;
-    for (; begin + step <= n; begin += step) {
-        transform.stages_within(x + begin, step, begin, out + begin);
-        transform.signs_after(out + begin, step, begin);
+    const std::uint64_t whole = n / step * step;
+    if (threads() > 1 && step > kLargest) {
+        for (std::uint64_t begin = 0; begin < whole; begin += step) {
+            transform.stages_in_parallel(x + begin, step, begin, out + begin);
+        }
+        in_parallel(whole, kLeaf, [=](std::uint64_t begin, std::uint64_t end) {
+            transform.signs_after(out + begin, end - begin, begin);
+        });
+    } else {
+        in_parallel(whole, step, [=](std::uint64_t begin, std::uint64_t end) {
+            const IeeeArithmetic every;
+            for (; begin < end; begin += step) {
+                transform.stages_within(x + begin, step, begin, out + begin);
+                transform.signs_after(out + begin, step, begin);
+            }
+        });
     }
-    if (begin < n) {
-        transform.tail(x + begin, n - begin, begin, out + begin);
+    if (whole < n) {
+        transform.tail(x + whole, n - whole, whole, out + whole);
     }
 }
 

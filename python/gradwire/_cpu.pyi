@@ -4,7 +4,12 @@ from typing import Any
 
 __version__: str
 compiler: str
+has_threads: bool
+max_threads: int
 isas: tuple[str, ...]
 generic: Any
 avx2: Any
 avx512: Any
+
+def threads() -> int: ...
+def set_threads(count: int) -> None: ...

@@ -19,6 +19,11 @@ struct RandomStream {
     std::uint32_t step;
     std::uint32_t place;  // rank | phase << 31
     std::uint64_t first;  // the element that the first element of the arrays is
+
+    // The stream of the arrays from element `begin` on.
+    RandomStream from(std::uint64_t begin) const noexcept {
+        return {seed, key, step, place, first + begin};
+    }
 };
 
 // The 16 bits of n elements. 2 bytes per element.

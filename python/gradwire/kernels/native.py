@@ -1,7 +1,11 @@
-"""The native kernels, in the best instruction set that this processor runs.
+"""The native kernels: which instruction set they use, and how many threads.
 
-The environment variable GRADWIRE_ISA (generic, avx2, avx512) chooses another one; results are the
-same bits in each.
+Neither changes any result. By default it is the best instruction set that this processor runs, and
+one thread, because ranks usually share a machine. Environment variables, read at import:
+
+- GRADWIRE_ISA: generic, avx2 or avx512.
+- GRADWIRE_THREADS: threads of one call; without it OMP_NUM_THREADS counts. More than one pays for
+  vectors of some hundred thousand elements on, and most for operations that compute much.
 """
 
 from __future__ import annotations
@@ -10,9 +14,10 @@ import os
 from typing import Any
 
 from gradwire import _cpu
-from gradwire.errors import ConfigError
+from gradwire.errors import ConfigError, require_integer
 
 ISA_VARIABLE = "GRADWIRE_ISA"
+THREADS_VARIABLE = "GRADWIRE_THREADS"
 
 cpu: Any  # the operations, as the module _cpu.avx512 (or another) has them
 
@@ -42,4 +47,40 @@ def use_isa(name: str | None) -> None:
     cpu = getattr(_cpu, name)
 
 
-use_isa(os.environ.get(ISA_VARIABLE))
+def has_threads() -> bool:
+    """Return whether this build can use several threads (OpenMP)."""
+    return _cpu.has_threads
+
+
+def current_threads() -> int:
+    """Return how many threads one call of an operation may use."""
+    return _cpu.threads()
+
+
+def use_threads(count: int) -> None:
+    """Let calls, whoever makes them, use up to `count` threads, 1 to 64.
+
+    Without OpenMP (see `has_threads`) there is one whatever is said.
+
+    Raises:
+        ConfigError: count is not an integer in that range.
+    """
+    require_integer("threads", count, 1)
+    if count > _cpu.max_threads:
+        raise ConfigError(f"threads must be at most {_cpu.max_threads}, got {count}")
+    _cpu.set_threads(count)
+
+
+def _use_environment() -> None:
+    use_isa(os.environ.get(ISA_VARIABLE))
+    if text := os.environ.get(THREADS_VARIABLE):
+        if not text.isdecimal():
+            raise ConfigError(f"{THREADS_VARIABLE} must be a number of threads, got {text!r}")
+        use_threads(int(text))
+    elif (text := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]).isdecimal():
+        use_threads(min(max(int(text), 1), _cpu.max_threads))
+
+
+_use_environment()
+# A forked process has none of the threads that OpenMP would wait for.
+os.register_at_fork(after_in_child=lambda: use_threads(1))
