@@ -42,4 +42,23 @@ def use_isa(name: str | None) -> None:
     cpu = getattr(_cpu, name)
 
 
+_threads = 1
+
+
+def has_threads() -> bool:
+    """Return whether the kernels can use more than one thread."""
+    return False
+
+
+def current_threads() -> int:
+    """Return how many threads the kernels use."""
+    return _threads
+
+
+def use_threads(count: int) -> None:
+    """Let the kernels use `count` threads."""
+    global _threads
+    _threads = count
+
+
 use_isa(os.environ.get(ISA_VARIABLE))
