@@ -137,9 +137,7 @@ def test_a_crowded_bin_is_refined(flavour):
 def test_outputs_are_views_of_the_given_buffers():
     x = vector(1000, "gaussian", 5)
     indices, values = buffers(20)
-    workspace = np.empty(kernels.topk_workspace(1000, 10) + 1, np.uint8)[
-        1:
-    ]
+    workspace = np.empty(kernels.topk_workspace(1000, 10) + 1, np.uint8)[1:]
     result = kernels.topk(x, 10, indices, values, workspace)
     assert np.shares_memory(result.indices, indices)
     assert np.shares_memory(result.values, values)
