@@ -163,11 +163,33 @@ def test_plot_without_matplotlib_says_what_to_install(tmp_path: Path) -> None:
 
 def test_plot_draws_every_row(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    rows = [measurement("topk", [2.0]), measurement("topk", [4.0], isa="generic")]
-    write_report(report(*rows, peer("topk", "np", [9.0])), tmp_path / "a.json")
+    rows = [
+        measurement("topk", [2.0]),
+        measurement("topk", [4.0], isa="generic", threads=2),
+        peer("topk", "np", [9.0]),
+        measurement("topk/bfloat16", [1.0]),
+        measurement("merge/4", [1.0]),
+    ]
+    write_report(report(*rows), tmp_path / "a.json")
     for name in ("a.svg", "b.svg"):
         assert main(["bench", "plot", str(tmp_path / "a.json"), "-o", str(tmp_path / name)]) == 0
     text = (tmp_path / "a.svg").read_text()
     assert text.startswith("<?xml")
-    assert "topk  generic, 1" in text  # matplotlib writes the text of labels as comments
+    # matplotlib writes the text of labels as comments
+    words = ("topk", "topk/bfloat16", "merge/4", "avx2, 1 thread", "generic, 2 threads")
+    for word in (*words, "fastest peer"):
+        assert f"<!-- {word} -->" in text
     assert main(["bench", "plot", str(tmp_path / "a.json"), "-o", str(tmp_path / "a.what")]) == 2
+
+
+def test_plot_of_many_rows_has_room_for_all(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    heights = []
+    for count in (5, 60):
+        rows = [measurement(f"row{number}/a", [float(number + 1)]) for number in range(count)]
+        write_report(report(*rows), tmp_path / "a.json")
+        assert main(["bench", "plot", str(tmp_path / "a.json"), "-o", str(tmp_path / "a.svg")]) == 0
+        text = (tmp_path / "a.svg").read_text()
+        heights.append(float(text.partition('height="')[2].partition("pt")[0]))
+        assert "fastest peer" not in text
+    assert heights[1] - heights[0] > 55 * 12  # points: a line of text each
