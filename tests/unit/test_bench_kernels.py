@@ -12,7 +12,7 @@ import pytest
 
 from gradwire import kernels
 from gradwire.__main__ import main
-from gradwire.bench import allocator
+from gradwire.bench import allocator, table
 from gradwire.bench.checks import (
     by_blocks,
     different,
@@ -89,15 +89,70 @@ def test_a_row_for_each_isa(capsys: pytest.CaptureFixture[str]) -> None:
     assert native.current_isa() == before
 
 
-def test_more_threads_are_for_torch_only(capsys: pytest.CaptureFixture[str]) -> None:
+class Threads:
+    """Stands in for the native module's threads; remembers what was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, built: bool) -> None:
+        self.count = 1
+        self.asked: list[int] = []
+        monkeypatch.setattr(native, "has_threads", lambda: built)
+        monkeypatch.setattr(native, "current_threads", lambda: self.count)
+        monkeypatch.setattr(native, "use_threads", self.use)
+
+    def use(self, count: int) -> None:
+        self.count = count
+        self.asked.append(count)
+
+
+def subjects(output: str) -> list[tuple[str, str]]:
+    """Return each line's first word and its number of threads."""
+    lines = [line for line in output.splitlines() if line[0] != "#"]
+    return [(line.split()[0], line[table.NAME_WIDTH :].split()[1]) for line in lines]
+
+
+def test_threads_of_kernels_and_torch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
+    threads, before = Threads(monkeypatch, built=True), torch.get_num_threads()
+    topk, counts = kernels.topk, []
+
+    def recording(*arguments: Any) -> Any:
+        counts.append(threads.count)
+        return topk(*arguments)
+
+    monkeypatch.setattr(kernels, "topk", recording)
     assert run_short("--rows", "topk", "--threads", "1", "2") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert sum("  torch.topk" in line for line in lines) == 2
-    assert sum("  np.argpartition" in line for line in lines) == 1
-    assert any("2 threads: torch's peers only" in line for line in lines)
+    assert counts == [1, 1, 1, 2, 2, 2]  # checked once, timed twice
+    assert threads.asked == [1, 1, 2, 1]  # and back each time
     assert torch.get_num_threads() == before
+    output = capsys.readouterr().out
+    assert subjects(output) == [
+        ("topk", "1"),
+        ("topk", "2"),
+        ("torch.topk(|x|,", "1"),
+        ("torch.topk(|x|,", "2"),
+        ("np.argpartition(|x|)", "1"),
+        ("np.partition(|x|),", "1"),
+    ]
+    assert "2 threads" not in output
+
+
+def test_kernels_built_without_threads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    threads = Threads(monkeypatch, built=False)
+    assert run_short("--rows", "kth*", "--threads", "1", "2") == 0
+    output = capsys.readouterr().out
+    assert subjects(output) == [
+        ("kth_magnitude", "1"),
+        ("torch.kthvalue(|x|)", "1"),
+        ("torch.kthvalue(|x|)", "2"),
+        ("np.partition(|x|)", "1"),
+    ]
+    assert "# 2 threads: torch's peers only; NumPy and the kernels of this build" in output
+    assert set(threads.asked) == {1}
 
 
 def test_without_torch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +162,16 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert "# torch is not installed: its peers are left out" in output
     assert "np.argpartition" in output
     assert "torch.topk" not in output
+
+
+def test_rows_of_bfloat16_need_torch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run_short("--rows", "topk*") == 0
+    output = capsys.readouterr().out
+    assert "# torch is not installed: topk/bfloat16 is left out" in output
+    assert output.splitlines()[-1] == "# OK: 1 row, none wrong"
 
 
 def test_a_failing_peer_does_not_end_the_run(

@@ -40,17 +40,37 @@ def test_layout_of_the_table() -> None:
     header, first, second, third = lines[2:6]
     assert len({len(line) for line in (header, first, second, third)}) == 1
     assert len(header) <= 110
-    assert words(header) == "# row, or peer isa thr copies min floor ms GB/s x row #wrong"
-    assert words(first) == "select avx512 1 1.500 0.500 0.500 3.000 0.00 1.00 0"
-    assert words(second) == "select avx2 1 2.000 2.000 0.500 4.000 0.00 1.33 0"
-    assert words(third) == "np.flatnonzero - 1 15.000 15.000 0.500 30.000 0.00 10.00 -"
+    assert words(header) == "# row, or peer isa thr copies min floor ms GB/s x row x thr #wrong"
+    assert words(first) == "select avx512 1 1.500 0.500 0.500 3.000 0.00 1.00 - 0"
+    assert words(second) == "select avx2 1 2.000 2.000 0.500 4.000 0.00 1.33 - 0"
+    assert words(third) == "np.flatnonzero - 1 15.000 15.000 0.500 30.000 0.00 10.00 - -"
     assert third.startswith("  np")
     assert "1,000 float32" in lines[1]
 
 
 def test_peers_without_the_rows_own_kernel_have_no_ratio() -> None:
     (line,) = table.row_lines([peer("topk", "torch.topk", [4.0], threads=2)])
-    assert words(line) == "torch.topk - 2 2.000 2.000 0.500 4.000 0.00 - 0"
+    assert words(line) == "torch.topk - 2 2.000 2.000 0.500 4.000 0.00 - - 0"
+
+
+def test_threads_are_compared_with_one_and_peers_with_as_many() -> None:
+    lines = table.row_lines(
+        [
+            measurement("topk", [6.0]),
+            measurement("topk", [2.0], threads=4),
+            measurement("topk", [2.0], threads=4, isa="generic"),
+            peer("topk", "torch.topk", [9.0]),
+            peer("topk", "torch.topk", [8.0], threads=4),
+        ]
+    )
+    ratios = [line.split()[-3:-1] for line in lines]
+    assert ratios == [
+        ["1.00", "-"],
+        ["1.00", "3.00"],
+        ["1.00", "-"],
+        ["1.50", "-"],
+        ["4.00", "1.12"],
+    ]
 
 
 def test_names_in_the_registry_fit_the_table() -> None:
