@@ -20,10 +20,11 @@ struct Digit {
 // 13 bits first (exponent and 5 of the mantissa): the k-th bin of gradient-like data then holds
 // well under one percent of the elements, so one digit is nearly always enough for top-k.
 constexpr Digit kDigits[] = {{18, 13}, {9, 9}, {0, 9}};
-constexpr unsigned kDigitCount = 3;
 // In short vectors, and among candidates, the time goes into clearing and searching the tables.
 constexpr Digit kShortDigits[] = {{20, 11}, {10, 10}, {0, 10}};
 constexpr std::uint64_t kShort = std::uint64_t{1} << 14;
+constexpr Digit kTinyDigits[] = {{23, 8}, {15, 8}, {7, 8}, {0, 7}};
+constexpr std::uint64_t kTiny = std::uint64_t{1} << 10;
 constexpr std::uint64_t kBins = std::uint64_t{1} << 13;
 // Tables in turn: neighbours that fall into one bin do not wait for each other's store.
 constexpr std::uint64_t kTables = 4;
@@ -184,8 +185,9 @@ Cut narrow(const T* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
            std::uint32_t* counts) noexcept {
     Cut cut{0, 0, 0, false, true};
     std::uint32_t prefix = 0;
-    for (unsigned level = 0; level < kDigitCount; ++level) {
-        const Digit digit = n < kShort ? kShortDigits[level] : kDigits[level];
+    const Digit* const digits = n < kTiny ? kTinyDigits : n < kShort ? kShortDigits : kDigits;
+    for (unsigned level = 0; !cut.exact; ++level) {
+        const Digit digit = digits[level];
         if (level == 0 && n >= kShort) {
             reset_counts(counts);
             count_all_first_digits(x, n, counts);

@@ -80,21 +80,24 @@ Selection finish_from_candidates(const Scratch& space, std::uint64_t count, std:
     return {k, k, bits_float(cut.low)};
 }
 
-// Exact for any x, by reading it two to four times.
+// Exact for any x, by reading it two to four times; once if all of it may be candidates.
 template <typename T>
 Selection search(const T* x, std::uint64_t n, std::uint64_t k, const Scratch& space,
                  const Entries& out) noexcept {
-    const Cut cut = narrow(x, n, k, space.candidates.capacity, space.counts);
-    if (!cut.enough) {
-        const std::uint64_t found = gather(Plain<T>{x}, 0, n, 1, out, Overflow::count_on);
-        return {found, found, 0.0F};
+    Cut cut{1, 0, n, false, true};  // all that are not zero
+    if (n > space.candidates.capacity) {
+        cut = narrow(x, n, k, space.candidates.capacity, space.counts);
     }
     if (cut.exact) {
         take(x, n, nullptr, cut.low, k - cut.above, k, out);
         return {k, k, bits_float(cut.low)};
     }
     const std::uint64_t count =
-        gather(Plain<T>{x}, 0, n, cut.low, space.candidates, Overflow::count_on);
+        cut.enough ? gather(Plain<T>{x}, 0, n, cut.low, space.candidates, Overflow::count_on) : 0;
+    if (count < k) {  // there are no more than these
+        const std::uint64_t found = gather(Plain<T>{x}, 0, n, 1, out, Overflow::count_on);
+        return {found, found, 0.0F};
+    }
     return finish_from_candidates(space, count, k, out);
 }
 

@@ -12,8 +12,15 @@ import pytest
 
 from gradwire import kernels
 from gradwire.__main__ import main
-from gradwire.bench import allocator
-from gradwire.bench.checks import different, different_in_blocks, select_in_blocks, topk_in_blocks
+from gradwire.bench import allocator, table
+from gradwire.bench.checks import (
+    by_blocks,
+    different,
+    different_in_blocks,
+    sampled_floor,
+    select_in_blocks,
+    topk_in_blocks,
+)
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers.encoding import not_distinct
 from gradwire.bench.report import read_report
@@ -36,7 +43,8 @@ def test_all_rows_and_peers_are_right(tmp_path: Path, capsys: pytest.CaptureFixt
     found = read_report(path)
     own = [each for each in found.measurements if each.peer is None]
     assert [each.row for each in own] == [row.name for row in ROWS]
-    assert all(each.wrong == 0 for each in found.measurements)
+    assert all(each.wrong == 0 for each in own)
+    assert not any(each.wrong for each in found.measurements)
     assert {each.isa for each in own} == {native.current_isa()}
     assert all(len(each.seconds) == len(each.copy_seconds) == 2 for each in found.measurements)
     assert all(0 < each.floor < 4 for each in found.measurements)
@@ -81,15 +89,70 @@ def test_a_row_for_each_isa(capsys: pytest.CaptureFixture[str]) -> None:
     assert native.current_isa() == before
 
 
-def test_more_threads_are_for_torch_only(capsys: pytest.CaptureFixture[str]) -> None:
+class Threads:
+    """Stands in for the native module's threads; remembers what was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, built: bool) -> None:
+        self.count = 1
+        self.asked: list[int] = []
+        monkeypatch.setattr(native, "has_threads", lambda: built)
+        monkeypatch.setattr(native, "current_threads", lambda: self.count)
+        monkeypatch.setattr(native, "use_threads", self.use)
+
+    def use(self, count: int) -> None:
+        self.count = count
+        self.asked.append(count)
+
+
+def subjects(output: str) -> list[tuple[str, str]]:
+    """Return each line's first word and its number of threads."""
+    lines = [line for line in output.splitlines() if line[0] != "#"]
+    return [(line.split()[0], line[table.NAME_WIDTH :].split()[1]) for line in lines]
+
+
+def test_threads_of_kernels_and_torch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
+    threads, before = Threads(monkeypatch, built=True), torch.get_num_threads()
+    topk, counts = kernels.topk, []
+
+    def recording(*arguments: Any) -> Any:
+        counts.append(threads.count)
+        return topk(*arguments)
+
+    monkeypatch.setattr(kernels, "topk", recording)
     assert run_short("--rows", "topk", "--threads", "1", "2") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert sum("  torch.topk" in line for line in lines) == 2
-    assert sum("  np.argpartition" in line for line in lines) == 1
-    assert any("2 threads: torch's peers only" in line for line in lines)
+    assert counts == [1, 1, 1, 2, 2, 2]  # checked once, timed twice
+    assert threads.asked == [1, 1, 2, 1]  # and back each time
     assert torch.get_num_threads() == before
+    output = capsys.readouterr().out
+    assert subjects(output) == [
+        ("topk", "1"),
+        ("topk", "2"),
+        ("torch.topk(|x|,", "1"),
+        ("torch.topk(|x|,", "2"),
+        ("np.argpartition(|x|)", "1"),
+        ("np.partition(|x|),", "1"),
+    ]
+    assert "2 threads" not in output
+
+
+def test_kernels_built_without_threads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    threads = Threads(monkeypatch, built=False)
+    assert run_short("--rows", "kth*", "--threads", "1", "2") == 0
+    output = capsys.readouterr().out
+    assert subjects(output) == [
+        ("kth_magnitude", "1"),
+        ("torch.kthvalue(|x|)", "1"),
+        ("torch.kthvalue(|x|)", "2"),
+        ("np.partition(|x|)", "1"),
+    ]
+    assert "# 2 threads: torch's peers only; NumPy and the kernels of this build" in output
+    assert set(threads.asked) == {1}
 
 
 def test_without_torch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +162,16 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert "# torch is not installed: its peers are left out" in output
     assert "np.argpartition" in output
     assert "torch.topk" not in output
+
+
+def test_rows_of_bfloat16_need_torch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run_short("--rows", "topk*") == 0
+    output = capsys.readouterr().out
+    assert "# torch is not installed: topk/bfloat16 is left out" in output
+    assert output.splitlines()[-1] == "# OK: 1 row, none wrong"
 
 
 def test_a_failing_peer_does_not_end_the_run(
@@ -160,13 +233,14 @@ def test_wrong_kernels_are_counted(
 def test_every_row_notices_kernels_that_do_nothing(
     row: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in {*kernels.__all__} - {"Selected", "encoded_size"}:
+    for name in {*kernels.__all__} - TYPES_AND_SIZES:
         monkeypatch.setattr(kernels, name, lambda *_, **__: Selected(NONE, NONE, 0, 0.0))
     runner = Runner(Plan([row], [native.current_isa()], repetitions=1, peers=False), INPUTS)
     ((measured,),) = runner.run(lambda _: None)
     assert measured.wrong
 
 
+TYPES_AND_SIZES = {"Quantized", "RandomStream", "Selected", "max_encoded_size"}
 NONE = np.empty(0, np.uint32)
 INPUTS = Inputs(5000, 0.01)
 
@@ -224,10 +298,42 @@ def test_references_of_long_vectors_are_the_references(monkeypatch: pytest.Monke
     assert different(select_in_blocks(x, 6.0), reference.select(x, 6.0)) == 0
     for floor in (0.0, 5.0, 100.0):
         assert different(topk_in_blocks(x, 300, floor), reference.topk(x, 300)) == 0
+    for k in (1, 300, 1000):
+        assert np.count_nonzero(np.abs(x) >= sampled_floor(x, k)) >= 1
+    (joined,) = by_blocks(lambda part: (reference.to_bfloat16(x[part]),), x.size)
+    assert different(joined, reference.to_bfloat16(x)) == 0
     bits = reference.to_bfloat16(x)
     assert different_in_blocks(reference.to_bfloat16, x, bits) == 0
     bits[70] += 1
     assert different_in_blocks(reference.to_bfloat16, x, bits) == 1
+
+
+# What a block-wise reference says must not depend on where the blocks are cut.
+BY_BLOCKS = [
+    "quantize/4",
+    "quantize/4/stochastic",
+    "compensate_quantize/4/stochastic",
+    "compensate_sign",
+    "dequantize/4",
+    "dequantize_add/4",
+    "quantize_natural",
+    "dequantize_natural_add",
+    "quantize_mx/e4m3",
+    "dequantize_mx/e4m3",
+    "pack_bits/4",
+    "unpack_bits/1",
+    "random_bits",
+    "hadamard",
+]
+
+
+@pytest.mark.parametrize("name", BY_BLOCKS)
+def test_long_vectors_are_specified_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradwire.bench.checks.BLOCK", 1 << 12)
+    (row,) = (row for row in ROWS if row.name == name)
+    runner = Runner(Plan([row], [native.current_isa()], repetitions=1), Inputs(9999, 0.01))
+    assert not any(each.wrong for measured in runner.run(lambda _: None) for each in measured)
+    assert not [note for note in runner.notes if "failed" in note]
 
 
 @pytest.mark.parametrize(

@@ -40,17 +40,37 @@ def test_layout_of_the_table() -> None:
     header, first, second, third = lines[2:6]
     assert len({len(line) for line in (header, first, second, third)}) == 1
     assert len(header) <= 110
-    assert words(header) == "# row, or peer isa thr copies min floor ms GB/s x row #wrong"
-    assert words(first) == "select avx512 1 1.500 0.500 0.500 3.000 0.00 1.00 0"
-    assert words(second) == "select avx2 1 2.000 2.000 0.500 4.000 0.00 1.33 0"
-    assert words(third) == "np.flatnonzero - 1 15.000 15.000 0.500 30.000 0.00 10.00 -"
+    assert words(header) == "# row, or peer isa thr copies min floor ms GB/s x row x thr #wrong"
+    assert words(first) == "select avx512 1 1.500 0.500 0.500 3.000 0.00 1.00 - 0"
+    assert words(second) == "select avx2 1 2.000 2.000 0.500 4.000 0.00 1.33 - 0"
+    assert words(third) == "np.flatnonzero - 1 15.000 15.000 0.500 30.000 0.00 10.00 - -"
     assert third.startswith("  np")
     assert "1,000 float32" in lines[1]
 
 
 def test_peers_without_the_rows_own_kernel_have_no_ratio() -> None:
     (line,) = table.row_lines([peer("topk", "torch.topk", [4.0], threads=2)])
-    assert words(line) == "torch.topk - 2 2.000 2.000 0.500 4.000 0.00 - 0"
+    assert words(line) == "torch.topk - 2 2.000 2.000 0.500 4.000 0.00 - - 0"
+
+
+def test_threads_are_compared_with_one_and_peers_with_as_many() -> None:
+    lines = table.row_lines(
+        [
+            measurement("topk", [6.0]),
+            measurement("topk", [2.0], threads=4),
+            measurement("topk", [2.0], threads=4, isa="generic"),
+            peer("topk", "torch.topk", [9.0]),
+            peer("topk", "torch.topk", [8.0], threads=4),
+        ]
+    )
+    ratios = [line.split()[-3:-1] for line in lines]
+    assert ratios == [
+        ["1.00", "-"],
+        ["1.00", "3.00"],
+        ["1.00", "-"],
+        ["1.50", "-"],
+        ["4.00", "1.12"],
+    ]
 
 
 def test_names_in_the_registry_fit_the_table() -> None:
@@ -163,11 +183,33 @@ def test_plot_without_matplotlib_says_what_to_install(tmp_path: Path) -> None:
 
 def test_plot_draws_every_row(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    rows = [measurement("topk", [2.0]), measurement("topk", [4.0], isa="generic")]
-    write_report(report(*rows, peer("topk", "np", [9.0])), tmp_path / "a.json")
+    rows = [
+        measurement("topk", [2.0]),
+        measurement("topk", [4.0], isa="generic", threads=2),
+        peer("topk", "np", [9.0]),
+        measurement("topk/bfloat16", [1.0]),
+        measurement("merge/4", [1.0]),
+    ]
+    write_report(report(*rows), tmp_path / "a.json")
     for name in ("a.svg", "b.svg"):
         assert main(["bench", "plot", str(tmp_path / "a.json"), "-o", str(tmp_path / name)]) == 0
     text = (tmp_path / "a.svg").read_text()
     assert text.startswith("<?xml")
-    assert "topk  generic, 1" in text  # matplotlib writes the text of labels as comments
+    # matplotlib writes the text of labels as comments
+    words = ("topk", "topk/bfloat16", "merge/4", "avx2, 1 thread", "generic, 2 threads")
+    for word in (*words, "fastest peer"):
+        assert f"<!-- {word} -->" in text
     assert main(["bench", "plot", str(tmp_path / "a.json"), "-o", str(tmp_path / "a.what")]) == 2
+
+
+def test_plot_of_many_rows_has_room_for_all(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    heights = []
+    for count in (5, 60):
+        rows = [measurement(f"row{number}/a", [float(number + 1)]) for number in range(count)]
+        write_report(report(*rows), tmp_path / "a.json")
+        assert main(["bench", "plot", str(tmp_path / "a.json"), "-o", str(tmp_path / "a.svg")]) == 0
+        text = (tmp_path / "a.svg").read_text()
+        heights.append(float(text.partition('height="')[2].partition("pt")[0]))
+        assert "fastest peer" not in text
+    assert heights[1] - heights[0] > 55 * 12  # points: a line of text each

@@ -17,6 +17,7 @@ from gradwire.kernels import Selected, reference
 Floats = NDArray[np.float32]
 
 BLOCK = 1 << 20  # elements
+_SAMPLED = 64  # one element of so many
 
 
 def blocks(numel: int) -> Iterator[slice]:
@@ -60,6 +61,12 @@ def equals(expected: Any) -> Callable[[Any], int]:
     return lambda result: different(result, expected)
 
 
+def by_blocks(specification: Callable[[slice], tuple[Any, ...]], numel: int) -> tuple[Any, ...]:
+    """Return the arrays that a specification has for each slice of numel elements, joined."""
+    parts = [specification(part) for part in blocks(numel)]
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+
 def select_in_blocks(x: Floats, threshold: float) -> Selected:
     """Return reference.select(x, threshold)."""
     parts = [(part.start, reference.select(x[part], threshold)) for part in blocks(x.size)]
@@ -91,6 +98,13 @@ def different_in_blocks(
     if not isinstance(result, np.ndarray) or result.shape != x.shape:
         return max(1, x.size)
     return sum(different(result[part], specification(x[part])) for part in blocks(x.size))
+
+
+def sampled_floor(x: Floats, k: int) -> float:
+    """Return a magnitude somewhat below the k-th largest one: a guess by a part of x."""
+    sample = np.abs(x[::_SAMPLED])
+    place = max(0, sample.size - 1 - 2 * k // _SAMPLED)
+    return float(np.partition(sample, place)[place])
 
 
 def _bits(number: object) -> object:

@@ -32,6 +32,7 @@ def collect_environment() -> dict[str, Any]:
             "compiler": _cpu.compiler,
             "isas": list(native.isas()),
             "isa": native.current_isa(),
+            "threads": native.has_threads(),
         },
         "versions": {
             "gradwire": __version__,

@@ -12,6 +12,7 @@ from gradwire.kernels import Selected, reference
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.uint32]
+Bytes = NDArray[np.uint8]
 
 SCALE = 1e-3  # of gradient and residual
 FLOOR = 0.85  # of the k-th magnitude: what a floor that has gone stale for some steps looks like
@@ -47,6 +48,15 @@ class Inputs:
     def residual(self) -> Floats:
         """(numel,) float32."""
         return _laplace(np.random.default_rng([self.seed, 1]), self.numel)
+
+    def another(self) -> Floats:
+        """Return a third vector like these, made anew: (numel,) float32."""
+        return _laplace(np.random.default_rng([self.seed, 3]), self.numel)
+
+    def codes(self, bits: int, size: int | None = None) -> Bytes:
+        """Return random codes below 2**bits, numel or `size` of them, made anew: uint8."""
+        generator = np.random.default_rng([self.seed, 4, bits])
+        return generator.integers(0, 1 << bits, self.numel if size is None else size, np.uint8)
 
     @cached_property
     def acc(self) -> Floats:

@@ -16,7 +16,7 @@ from gradwire.bench.timing import measure
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
 
-# The kernels and NumPy run in the calling thread.
+# NumPy runs in the calling thread, and so do kernels that were built without OpenMP.
 _ONE_THREAD = 1
 
 
@@ -41,35 +41,47 @@ class Runner:
 
     def run(self, progress: Callable[[str], None]) -> Iterator[list[Measurement]]:
         """Yield the measurements of one row after the other."""
-        total = len(self.plan.threads) * len(self.plan.rows)
-        number = 0
         for threads in self.plan.threads:
-            if threads != _ONE_THREAD:
+            if threads != _ONE_THREAD and not native.has_threads():
                 self._note(
-                    f"{threads} threads: torch's peers only; the kernels and NumPy run in one"
+                    f"{threads} threads: torch's peers only; NumPy and the kernels of this build "
+                    "run in one"
                 )
-            with _torch_threads(threads):
-                for row in self.plan.rows:
-                    number += 1
-                    progress(f"[{number}/{total}] {row.name}")
-                    yield list(self._row(row, threads))
+        for number, row in enumerate(self.plan.rows, 1):
+            progress(f"[{number}/{len(self.plan.rows)}] {row.name}")
+            measured = list(self._row(row))
+            if measured:
+                yield measured
 
-    def _row(self, row: Row, threads: int) -> Iterator[Measurement]:
+    def _row(self, row: Row) -> Iterator[Measurement]:
         nbytes = row.nbytes(self.inputs)
-        if threads == _ONE_THREAD:
-            case = row.prepare(self.inputs)
-            for isa in self.plan.isas:
-                with _isa(isa):
-                    yield self._measure(case, row.name, None, isa, threads, nbytes)
-            del case  # its arrays make room for the peers'
+        yield from self._own(row, nbytes)
         for peer in row.peers if self.plan.peers else ():
-            if peer.library == "torch" or threads == _ONE_THREAD:
-                yield from self._peer(peer, row, threads, nbytes)
+            yield from self._peer(peer, row, nbytes)
 
-    def _peer(self, peer: Peer, row: Row, threads: int, nbytes: float) -> Iterator[Measurement]:
+    def _own(self, row: Row, nbytes: float) -> Iterator[Measurement]:
+        """Yield gradwire's measurements; its arrays are gone when those of peers are made."""
+        counts = [t for t in self.plan.threads if t == _ONE_THREAD or native.has_threads()]
+        if not counts:
+            return
         try:
-            case = peer.prepare(self.inputs)
-            yield self._measure(case, row.name, peer.name, None, threads, nbytes)
+            case = row.prepare(self.inputs)
+        except ImportError:
+            self._note(f"torch is not installed: {row.name} is left out")
+            return
+        for threads in counts:
+            for isa in self.plan.isas:
+                with _isa(isa), _kernel_threads(threads):
+                    yield self._measure(case, row.name, None, isa, threads, nbytes)
+
+    def _peer(self, peer: Peer, row: Row, nbytes: float) -> Iterator[Measurement]:
+        counts = [t for t in self.plan.threads if t == _ONE_THREAD or peer.library == "torch"]
+        try:
+            if counts:
+                case = peer.prepare(self.inputs)
+            for threads in counts:
+                with _torch_threads(threads):
+                    yield self._measure(case, row.name, peer.name, None, threads, nbytes)
         except ImportError:
             self._note(f"{peer.library} is not installed: its peers are left out")
         except Exception as error:  # a peer that cannot run must not end the benchmark
@@ -116,6 +128,16 @@ def _isa(name: str) -> Iterator[None]:
         yield
     finally:
         native.use_isa(before)
+
+
+@contextmanager
+def _kernel_threads(count: int) -> Iterator[None]:
+    before = native.current_threads()
+    native.use_threads(count)
+    try:
+        yield
+    finally:
+        native.use_threads(before)
 
 
 @contextmanager

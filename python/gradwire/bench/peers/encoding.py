@@ -1,4 +1,4 @@
-"""Casts, index codecs and random positions by NumPy and torch."""
+"""Casts, index codecs, random positions and random bits by NumPy and torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradwire.bench.checks import different_in_blocks, equals
-from gradwire.bench.inputs import Inputs
+from gradwire.bench.inputs import Bytes, Inputs
 from gradwire.bench.peers import import_torch
 from gradwire.bench.row import Case, Peer
 from gradwire.kernels import reference
@@ -61,6 +61,32 @@ def _numpy_decode(inputs: Inputs) -> Case:
     return Case(lambda: np.repeat(begins, counts) + offsets, equals(indices))
 
 
+def _numpy_bitmap(inputs: Inputs) -> Case:
+    indices = inputs.top.indices.astype(np.intp)
+    chosen = np.empty(inputs.numel, bool)
+
+    def call() -> Any:
+        chosen.fill(False)
+        chosen[indices] = True
+        return np.packbits(chosen, bitorder="little")
+
+    return Case(call, equals(_bitmap(inputs)))
+
+
+def _numpy_from_bitmap(inputs: Inputs) -> Case:
+    data = _bitmap(inputs)
+
+    def call() -> Any:
+        bits = np.unpackbits(data, count=inputs.numel, bitorder="little")
+        return np.flatnonzero(bits.view(bool))
+
+    return Case(call, equals(inputs.top.indices.astype(np.intp)))
+
+
+def _bitmap(inputs: Inputs) -> Bytes:
+    return reference.encode_indices(inputs.top.indices, 0, inputs.numel, "bitmap")
+
+
 def _torch_randperm(inputs: Inputs) -> Case:
     torch = import_torch()
     generator = torch.Generator()
@@ -82,6 +108,17 @@ def _numpy_choice(inputs: Inputs) -> Case:
     return Case(call, lambda result: not_distinct(result, inputs))
 
 
+def _numpy_random_bits(inputs: Inputs) -> Case:
+    generator = np.random.default_rng(1)
+    return Case(lambda: generator.integers(0, 1 << 16, inputs.numel, np.uint16), None)
+
+
+def _torch_random_bits(inputs: Inputs) -> Case:
+    torch = import_torch()
+    out = torch.empty(inputs.numel, dtype=torch.int16)
+    return Case(lambda: out.random_(-(1 << 15), 1 << 15), None)
+
+
 def not_distinct(positions: Any, inputs: Inputs) -> int:
     """Return how many of k positions are out of range, repeated or missing."""
     inside = positions[(positions >= 0) & (positions < inputs.numel)]
@@ -92,6 +129,12 @@ TO_BFLOAT16 = (Peer("torch copy_ to bfloat16", "torch", _torch_to_bfloat16),)
 FROM_BFLOAT16 = (Peer("torch copy_ from bfloat16", "torch", _torch_from_bfloat16),)
 ENCODE_TILE16 = (Peer("np.bincount, cast", "numpy", _numpy_encode),)
 DECODE_TILE16 = (Peer("np.repeat, add", "numpy", _numpy_decode),)
+ENCODE_BITMAP = (Peer("np: x[indices] = True, packbits", "numpy", _numpy_bitmap),)
+DECODE_BITMAP = (Peer("np.unpackbits, flatnonzero", "numpy", _numpy_from_bitmap),)
+RANDOM_BITS = (
+    Peer("np integers(0, 65536), PCG64", "numpy", _numpy_random_bits),
+    Peer("torch int16 random_(), Mersenne", "torch", _torch_random_bits),
+)
 RANDOM_INDICES = (
     Peer("torch.randperm(n)[:k]", "torch", _torch_randperm),
     Peer("np choice(n, k, replace=False)", "numpy", _numpy_choice),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradwire.bench.checks import different, select_in_blocks
-from gradwire.bench.inputs import Inputs
+from gradwire.bench.inputs import Floats, Inputs
 from gradwire.bench.peers import import_torch
 from gradwire.bench.row import Case, Peer
 
@@ -24,9 +24,9 @@ def _same_selection(inputs: Inputs) -> Callable[[Any], int]:
     return wrong
 
 
-def _same_magnitudes(inputs: Inputs) -> Callable[[Any], int]:
+def same_magnitudes(values: Floats) -> Callable[[Any], int]:
     """Compare magnitudes: of equal ones, peers may choose others than the first."""
-    expected = np.sort(np.abs(inputs.top.values))
+    expected = np.sort(np.abs(values))
     return lambda values: different(np.sort(np.abs(np.asarray(values))), expected)
 
 
@@ -65,7 +65,7 @@ def _torch_topk(inputs: Inputs) -> Case:
         torch.topk(magnitudes, k, sorted=False, out=best)
         return torch.take(x, best[1], out=values)
 
-    return Case(call, _same_magnitudes(inputs))
+    return Case(call, same_magnitudes(inputs.top.values))
 
 
 def _numpy_argpartition(inputs: Inputs) -> Case:
@@ -76,7 +76,7 @@ def _numpy_argpartition(inputs: Inputs) -> Case:
         np.abs(x, out=magnitudes)
         return x[np.argpartition(magnitudes, place)[place:]]
 
-    return Case(call, _same_magnitudes(inputs))
+    return Case(call, same_magnitudes(inputs.top.values))
 
 
 def _numpy_partition(inputs: Inputs) -> Case:
@@ -88,7 +88,7 @@ def _numpy_partition(inputs: Inputs) -> Case:
         magnitudes.partition(place)
         return magnitudes[place:]
 
-    return Case(call, _same_magnitudes(inputs))
+    return Case(call, same_magnitudes(inputs.top.values))
 
 
 def _torch_compensate_threshold(inputs: Inputs) -> Case:
@@ -143,7 +143,7 @@ def _torch_compensate_topk(inputs: Inputs) -> Case:
         torch.topk(magnitudes, k, sorted=False, out=best)
         return torch.take(acc, best[1], out=values)
 
-    return Case(call, _same_magnitudes(inputs))
+    return Case(call, same_magnitudes(inputs.top.values))
 
 
 SELECT = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.bench.checks import different, different_beyond
+from gradwire.bench.checks import different, different_beyond, equals
 from gradwire.bench.inputs import Floats, Indices, Inputs
 from gradwire.bench.peers import import_torch
 from gradwire.bench.row import Case, Peer, changed
@@ -118,6 +118,23 @@ def _torch_dense_sum(count: int, inputs: Inputs) -> Case:
     return Case(call, wrong)
 
 
+def _numpy_intersect(inputs: Inputs) -> Case:
+    first, second = inputs.chunks(2)[0]
+    return Case(
+        lambda: np.intersect1d(first, second, assume_unique=True),
+        equals(reference.intersect(first, second)),
+    )
+
+
+def _torch_isin(inputs: Inputs) -> Case:
+    torch = import_torch()
+    first, second = _tensors(torch, *inputs.chunks(2))[0]
+    expected = reference.intersect(*inputs.chunks(2)[0]).astype(np.int64)
+    return Case(
+        lambda: first[torch.isin(first, second, assume_unique=True)].numpy(), equals(expected)
+    )
+
+
 def _tensors(torch: Any, indices: list[Indices], values: list[Floats]) -> tuple[Any, Any]:
     return (
         [torch.from_numpy(chunk.astype(np.int64)) for chunk in indices],
@@ -137,6 +154,11 @@ SCATTER_ADD = (
     Peer("torch index_add_", "torch", _torch_adding("index_add_")),
     Peer("torch scatter_add_", "torch", _torch_adding("scatter_add_")),
     Peer("np.add.at", "numpy", _numpy_add_at),
+)
+
+INTERSECT = (
+    Peer("np.intersect1d(assume_unique)", "numpy", _numpy_intersect),
+    Peer("torch: a[isin(a, b)]", "torch", _torch_isin),
 )
 
 

@@ -1,4 +1,4 @@
-"""What values and indices become on the wire, and random positions."""
+"""What values and indices become on the wire, random positions and random bits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gradwire import kernels
-from gradwire.bench.checks import different_in_blocks, equals
-from gradwire.bench.inputs import Indices, Inputs
+from gradwire.bench.checks import by_blocks, different_in_blocks, equals
+from gradwire.bench.inputs import Bytes, Indices, Inputs
 from gradwire.bench.peers import encoding as peers
 from gradwire.bench.row import Case, Peer, Row
 from gradwire.kernels import reference
@@ -36,18 +36,22 @@ def _from_bfloat16(inputs: Inputs) -> Case:
     return Case(lambda: kernels.from_bfloat16(bits, out), wrong)
 
 
+def _message(codec: str, inputs: Inputs) -> Bytes:
+    return reference.encode_indices(inputs.top.indices, 0, inputs.numel, codec)
+
+
 def _encode(codec: str, inputs: Inputs) -> Case:
     indices, numel = inputs.top.indices, inputs.numel
-    out = np.empty(kernels.encoded_size(indices.size, numel, codec), np.uint8)
+    out = np.empty(kernels.max_encoded_size(indices.size, numel, codec), np.uint8)
     return Case(
         lambda: kernels.encode_indices(indices, 0, numel, codec, out),
-        equals(reference.encode_indices(indices, 0, numel, codec)),
+        equals(_message(codec, inputs)),
     )
 
 
 def _decode(codec: str, inputs: Inputs) -> Case:
     indices, numel = inputs.top.indices, inputs.numel
-    data = reference.encode_indices(indices, 0, numel, codec)
+    data = _message(codec, inputs)
     out = np.empty(indices.size, np.uint32)
     return Case(
         lambda: kernels.decode_indices(data, indices.size, 0, numel, codec, out), equals(indices)
@@ -58,7 +62,7 @@ def _codec_rows(
     codec: str, encode_peers: tuple[Peer, ...] = (), decode_peers: tuple[Peer, ...] = ()
 ) -> tuple[Row, Row]:
     def nbytes(inputs: Inputs) -> int:
-        return 4 * inputs.k + reference.encoded_size(inputs.k, inputs.numel, codec)
+        return int(4 * inputs.k + _message(codec, inputs).size)
 
     return (
         Row(
@@ -84,6 +88,18 @@ def _random_indices(inputs: Inputs) -> Case:
         lambda: kernels.random_indices(inputs.numel, inputs.k, _SEED, _KEY, _STEP, out),
         equals(_drawn(inputs)),
     )
+
+
+def _random_bits(inputs: Inputs) -> Case:
+    stream = kernels.RandomStream(_SEED, _KEY, _STEP)
+    out = np.empty(inputs.numel, np.uint16)
+
+    def specify(part: slice) -> Any:
+        size = part.stop - part.start
+        return (reference.random_bits(size, stream._replace(first=part.start)),)
+
+    (expected,) = by_blocks(specify, inputs.numel)
+    return Case(lambda: kernels.random_bits(inputs.numel, stream, out), equals(expected))
 
 
 def _drawn(inputs: Inputs) -> Indices:
@@ -124,6 +140,10 @@ ENCODING = (
     ),
     *_codec_rows("u32"),
     *_codec_rows("tile16", peers.ENCODE_TILE16, peers.DECODE_TILE16),
+    *_codec_rows("bitmap", peers.ENCODE_BITMAP, peers.DECODE_BITMAP),
+    *_codec_rows("rice"),
+    *_codec_rows("elias_gamma"),
+    *_codec_rows("elias_delta"),
     Row(
         "random_indices",
         "k distinct positions below n, sorted",
@@ -131,5 +151,12 @@ ENCODING = (
         lambda inputs: 2 * inputs.numel / 8 + 4 * inputs.k,
         _random_indices,
         peers.RANDOM_INDICES,
+    ),
+    Row(
+        "random_bits",
+        "16 random bits for each element",
+        lambda inputs: 2 * inputs.numel,
+        _random_bits,
+        peers.RANDOM_BITS,
     ),
 )

@@ -68,6 +68,20 @@ def _merge_row(count: int) -> Row:
     )
 
 
+def _intersect(inputs: Inputs) -> Case:
+    first, second = inputs.chunks(2)[0]
+    out = np.empty(inputs.k, np.uint32)
+    return Case(
+        lambda: kernels.intersect(first, second, out),
+        equals(reference.intersect(first, second)),
+    )
+
+
+def _intersect_bytes(inputs: Inputs) -> int:
+    first, second = inputs.chunks(2)[0]
+    return 4 * (2 * inputs.k + reference.intersect(first, second).size)
+
+
 SPARSE = (
     Row(
         "clear",
@@ -92,4 +106,11 @@ SPARSE = (
     ),
     _merge_row(4),
     _merge_row(8),
+    Row(
+        "intersect",
+        "the common ones of two ranks' k indices",
+        _intersect_bytes,
+        _intersect,
+        peers.INTERSECT,
+    ),
 )
