@@ -2,29 +2,11 @@
 
 #include <pybind11/numpy.h>
 
-#include <array>
 #include <string>
 
+#include "found.h"
+
 namespace gradwire::python {
-namespace {
-
-constexpr std::uint64_t kMaxSize = 0xFFFFFFFFU;  // indices have 32 bits
-
-struct TypeName {
-    Types type;
-    const char* name;
-    std::uint64_t bytes;
-};
-
-constexpr std::array<TypeName, 9> kTypeNames{{{kFloat32, "float32", 4},
-                                              {kFloat16, "float16", 2},
-                                              {kBfloat16, "bfloat16", 2},
-                                              {kFloat64, "float64", 8},
-                                              {kUint8, "uint8", 1},
-                                              {kUint16, "uint16", 2},
-                                              {kUint32, "uint32", 4},
-                                              {kUint64, "uint64", 8},
-                                              {kInt32, "int32", 4}}};
 
 const TypeName* find_type(Types type) noexcept {
     for (const TypeName& each : kTypeNames) {
@@ -44,6 +26,16 @@ Types type_named(const std::string& name) noexcept {
     return 0;
 }
 
+[[noreturn]] void refuse_device(const Operation& operation, const char* name, py::handle object) {
+    operation.fail(std::string(name) + " is on " + std::string(py::str(object.attr("device"))) +
+                       ": the CUDA kernels are not in this build; move it to the CPU first",
+                   "MissingDependencyError");
+}
+
+namespace {
+
+constexpr std::uint64_t kMaxSize = 0xFFFFFFFFU;  // indices have 32 bits
+
 std::string names_of(Types types) {
     std::string names;
     for (const TypeName& each : kTypeNames) {
@@ -53,18 +45,6 @@ std::string names_of(Types types) {
     }
     return names;
 }
-
-// What was found before it is judged.
-struct Found {
-    Types type = 0;  // 0: none that any operation takes
-    std::string type_name;
-    std::int64_t dimensions = 0;
-    bool plain = false;  // contiguous and aligned
-    bool writable = false;
-    void* data = nullptr;
-    std::uint64_t size = 0;
-    py::object owner;
-};
 
 // ---- NumPy ----
 
@@ -107,103 +87,11 @@ Found find_numpy(const py::array& array) {
     return found;
 }
 
-// ---- torch, which is never imported here ----
-
-struct Torch {
-    py::object tensor;
-    py::object strided;
-    std::array<std::pair<py::object, Types>, kTypeNames.size()> types;
-    // Names of attributes, made once.
-    py::str is_cpu{"is_cpu"}, dtype{"dtype"}, layout{"layout"}, dim{"dim"}, is_neg{"is_neg"};
-    py::str data_ptr{"data_ptr"}, is_contiguous{"is_contiguous"}, numel{"numel"};
-};
-
-// Null until somebody has imported torch.
-const Torch* torch() {
-    static const Torch* known = nullptr;
-    if (known == nullptr) {
-        const auto modules = py::reinterpret_borrow<py::dict>(PyImport_GetModuleDict());
-        if (!modules.contains("torch")) {
-            return nullptr;
-        }
-        const py::object module = modules["torch"];
-        // Another thread may still be importing it.
-        if (!py::hasattr(module, "Tensor") || !py::hasattr(module, "strided")) {
-            return nullptr;
-        }
-        auto* const found = new Torch{module.attr("Tensor"), module.attr("strided"), {}};
-        for (std::size_t i = 0; i < kTypeNames.size(); ++i) {
-            const char* const name = kTypeNames[i].name;
-            // Old versions have no uint32.
-            found->types[i] = {py::getattr(module, name, py::none()), kTypeNames[i].type};
-        }
-        known = found;
-    }
-    return known;
-}
-
-PyObject* checked(PyObject* object) {
-    if (object == nullptr) {
-        throw py::error_already_set();
-    }
-    return object;
-}
-
-py::object get(py::handle object, const py::str& name) {
-    return py::reinterpret_steal<py::object>(checked(PyObject_GetAttr(object.ptr(), name.ptr())));
-}
-
-py::object call(py::handle object, const py::str& method) {
-    return py::reinterpret_steal<py::object>(
-        checked(PyObject_CallMethodNoArgs(object.ptr(), method.ptr())));
-}
-
-[[noreturn]] void refuse_device(const Operation& operation, const char* name, py::handle object) {
-    operation.fail(std::string(name) + " is on " + std::string(py::str(object.attr("device"))) +
-                       ": the CUDA kernels are not in this build; move it to the CPU first",
-                   "MissingDependencyError");
-}
-
-Found find_torch(const Operation& operation, const char* name, py::handle tensor) {
-    const Torch& names = *torch();
-    Found found;
-    if (!get(tensor, names.is_cpu).is(py::handle(Py_True))) {
-        refuse_device(operation, name, tensor);
-    }
-    const py::object dtype = get(tensor, names.dtype);
-    for (const auto& [known, type] : names.types) {
-        if (dtype.is(known)) {
-            found.type = type;
-            break;
-        }
-    }
-    if (found.type == 0) {
-        found.type_name = std::string(py::str(dtype)).substr(sizeof "torch." - 1);
-    }
-    found.dimensions = call(tensor, names.dim).cast<std::int64_t>();
-    if (const py::object layout = get(tensor, names.layout); !layout.is(names.strided)) {
-        operation.fail(std::string(name) + " must be dense, got " + std::string(py::str(layout)));
-    }
-    if (!call(tensor, names.is_neg).is(py::handle(Py_False))) {
-        operation.fail(std::string(name) +
-                       " must hold its own values: call its resolve_neg() first");
-    }
-    found.data = reinterpret_cast<void*>(call(tensor, names.data_ptr).cast<std::uintptr_t>());
-    const TypeName* const type = find_type(found.type);
-    const bool aligned =
-        type == nullptr || reinterpret_cast<std::uintptr_t>(found.data) % type->bytes == 0;
-    found.plain = aligned && call(tensor, names.is_contiguous).is(py::handle(Py_True));
-    found.writable = true;
-    found.size = call(tensor, names.numel).cast<std::uint64_t>();
-    found.owner = py::reinterpret_borrow<py::object>(tensor);
-    return found;
-}
-
 Found find(const Operation& operation, const char* name, py::handle object) {
     if (py::isinstance<py::array>(object)) {
         return find_numpy(py::reinterpret_borrow<py::array>(object));
     }
-    if (torch() != nullptr && py::isinstance(object, torch()->tensor)) {
+    if (is_torch(object)) {
         return find_torch(operation, name, object);
     }
     if (!py::hasattr(object, "__dlpack__")) {

@@ -31,11 +31,12 @@ float absmax_(py::handle x) {
         [&] { return visit(array, [&](auto* data) { return absmax(data, array.size); }); });
 }
 
-py::tuple sums_(py::handle x) {
+double sum_of_powers_(py::handle x, bool squares) {
     const Array array = Operation("norm").input("x", x, kFloating);
-    const Sums result = without_lock(
-        [&] { return visit(array, [&](auto* data) { return sums(data, array.size); }); });
-    return py::make_tuple(result.absolute, result.squares);
+    const Power power = squares ? Power::two : Power::one;
+    return without_lock([&] {
+        return visit(array, [&](auto* data) { return sum_of_powers(data, array.size, power); });
+    });
 }
 
 void histogram_(py::handle x, unsigned shift, unsigned bits, std::uint32_t prefix, py::handle out) {
@@ -70,7 +71,7 @@ float kth_magnitude_(py::handle x, uint64_t k, py::handle workspace) {
 void bind_statistics(py::module_& module) {
     module.def("finite_check", &finite_check_);
     module.def("absmax", &absmax_);
-    module.def("sums", &sums_);
+    module.def("sum_of_powers", &sum_of_powers_);
     module.def("histogram", &histogram_);
     module.def("kth_magnitude_workspace", &kth_magnitude_workspace);
     module.def("kth_magnitude", &kth_magnitude_);

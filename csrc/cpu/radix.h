@@ -30,6 +30,11 @@ constexpr std::uint64_t kBins = std::uint64_t{1} << 13;
 constexpr std::uint64_t kTables = 4;
 constexpr std::uint64_t kCountsBytes = kTables * kBins * sizeof(std::uint32_t);
 
+// Of the tables that vectors up to this length need.
+constexpr std::uint64_t counts_bytes(std::uint64_t n) noexcept {
+    return n < kShort ? sizeof(std::uint32_t) << kShortDigits[0].bits : kCountsBytes;
+}
+
 // Where the k-th largest magnitude lies.
 struct Cut {
     std::uint32_t low;     // smallest magnitude of its bin
@@ -49,14 +54,14 @@ inline void add_up_tables(std::uint32_t* counts) noexcept {
     }
 }
 
-// Adds sixteen elements to the counts of the first digit. Zeros fall into bin 0, where they are
-// counted separately and taken out in the end.
-GRADWIRE_SIMD void count_lanes_of_first_digit(Floats x, std::uint32_t* counts,
-                                              std::uint64_t* zeros) noexcept {
+// Adds sixteen elements to the counts of their leading bits, those from `shift` on: at most 13.
+// Zeros fall into bin 0, where they are counted separately and taken out in the end.
+GRADWIRE_SIMD void count_leading_bits(Floats x, Words shift, std::uint32_t* counts,
+                                      std::uint64_t* zeros) noexcept {
     const Words bits = magnitudes(x);
     *zeros += count_lanes(equal(bits, words(0)));
     std::uint32_t bins[kLanes];
-    store(bins, shift_right<kDigits[0].shift>(bits));
+    store(bins, shift_right(bits, shift));
     for (std::uint64_t i = 0; i < kLanes; i += kTables) {
         ++counts[bins[i]];
         ++counts[kBins + bins[i + 1]];
@@ -65,17 +70,18 @@ GRADWIRE_SIMD void count_lanes_of_first_digit(Floats x, std::uint32_t* counts,
     }
 }
 
-// Adds the elements i, begin <= i < end, to the counts of the first digit.
+// Adds the elements i, begin <= i < end, to the counts of their leading bits.
 template <typename Source>
-GRADWIRE_SIMD void count_first_digit(const Source& source, std::uint64_t begin, std::uint64_t end,
-                                     std::uint32_t* counts) noexcept {
+GRADWIRE_SIMD void count_range(const Source& source, std::uint64_t begin, std::uint64_t end,
+                               unsigned from, std::uint32_t* counts) noexcept {
+    const Words shift = words(from);
     std::uint64_t zeros = 0;
     std::uint64_t i = begin;
     for (; i + kLanes <= end; i += kLanes) {
-        count_lanes_of_first_digit(source.lanes(i), counts, &zeros);
+        count_leading_bits(source.lanes(i), shift, counts, &zeros);
     }
     if (i < end) {  // lanes beyond the end are zeros like others
-        count_lanes_of_first_digit(source.tail(i, end - i), counts, &zeros);
+        count_leading_bits(source.tail(i, end - i), shift, counts, &zeros);
     }
     // Tables are added up modulo 2^32, so that any of them may give the zeros back.
     counts[0] -= static_cast<std::uint32_t>(zeros);
@@ -126,19 +132,32 @@ inline void add_table(const std::uint32_t* from, std::uint64_t bins, std::uint64
     }
 }
 
-// count_first_digit of all of x, in the first of the tables if threads share the work.
+// Counts the first digit of all of x, in the first of the tables if threads share the work.
 template <typename T>
 void count_all_first_digits(const T* x, std::uint64_t n, std::uint32_t* counts) noexcept {
     const Parts parts = large_parts(n, kLanes);
     if (parts.count == 1) {
-        count_first_digit(Plain<T>{x}, 0, n, counts);
+        count_range(Plain<T>{x}, 0, n, kDigits[0].shift, counts);
         return;
     }
     for_each_part(parts, [=](std::uint64_t part) {
         std::uint32_t own[kTables * kBins] = {};
-        count_first_digit(Plain<T>{x}, parts.begin(part), parts.end(part), own);
+        count_range(Plain<T>{x}, parts.begin(part), parts.end(part), kDigits[0].shift, own);
         add_up_tables(own);
         add_table(own, kBins, counts);
+    });
+}
+
+// The leading bits of all of x, at most 13 of them.
+template <typename T>
+void count_all_leading_bits(const T* x, std::uint64_t n, Digit digit,
+                            std::uint64_t* counts) noexcept {
+    const Parts parts = large_parts(n, kLanes);
+    for_each_part(parts, [=](std::uint64_t part) {
+        std::uint32_t own[kTables * kBins] = {};
+        count_range(Plain<T>{x}, parts.begin(part), parts.end(part), digit.shift, own);
+        add_up_tables(own);
+        add_table(own, std::uint64_t{1} << digit.bits, counts);
     });
 }
 
@@ -240,7 +259,7 @@ std::uint32_t estimate_floor(const Source& source, std::uint64_t n, std::uint64_
     std::uint64_t size = 0;
     for (std::uint64_t begin = 0; begin + kSampled <= n; begin += kTile, size += kSampled) {
         for (std::uint64_t i = begin; i < begin + kSampled; i += kLanes) {
-            count_lanes_of_first_digit(source.peek(i), counts, &zeros);
+            count_leading_bits(source.peek(i), words(kDigits[0].shift), counts, &zeros);
         }
     }
     counts[0] -= static_cast<std::uint32_t>(zeros);

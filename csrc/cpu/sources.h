@@ -31,6 +31,18 @@ GRADWIRE_SIMD void put(float* p, Floats x) noexcept {
     }
 }
 
+// Calls use(lanes) for all of x; lanes beyond its end are zero.
+template <typename T, typename Use>
+GRADWIRE_SIMD void for_all_lanes(const T* x, std::uint64_t n, Use use) noexcept {
+    std::uint64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        use(load(x + i));
+    }
+    if (i < n) {
+        use(load_first(x + i, n - i));
+    }
+}
+
 // x itself.
 template <typename T>
 struct Plain {

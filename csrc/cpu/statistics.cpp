@@ -1,7 +1,6 @@
 #include "gradwire/statistics.h"
 
 #include "compact.h"
-#include "float_environment.h"
 #include "gradwire/magnitude.h"
 #include "parallel.h"
 #include "radix.h"
@@ -15,18 +14,6 @@ namespace {
 // take longer than a third read.
 constexpr std::uint64_t kWide = std::uint64_t{1} << 20;
 constexpr Digit kRest = {0, 18};
-
-// Calls use(lanes) for all of x; lanes beyond its end are zero.
-template <typename T, typename Use>
-GRADWIRE_SIMD void for_all_lanes(const T* x, std::uint64_t n, Use use) noexcept {
-    std::uint64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        use(load(x + i));
-    }
-    if (i < n) {
-        use(load_first(x + i, n - i));
-    }
-}
 
 template <typename T>
 std::uint32_t largest_magnitude(const T* x, std::uint64_t n) noexcept {
@@ -47,83 +34,6 @@ std::uint32_t largest_magnitude(const T* x, std::uint64_t n) noexcept {
         most = most < lane ? lane : most;
     }
     return most;
-}
-
-struct Lanes {
-    double absolute[kLanes];
-    double squares[kLanes];
-};
-
-// Lane l of the result is the sum of the elements l, l + 16, ... of a tile.
-template <typename T>
-GRADWIRE_SIMD void add_tile(const T* x, std::uint64_t n, Lanes* lanes) noexcept {
-    for_all_lanes(x, n, [&](Floats values) {
-        float value[kLanes];
-        store(value, values);
-        for (std::uint64_t l = 0; l < kLanes; ++l) {
-            const double wide = value[l];
-            lanes->absolute[l] += __builtin_fabs(wide);
-            lanes->squares[l] += wide * wide;
-        }
-    });
-}
-
-double add_pairwise(const double* lanes) noexcept {
-    double half[kLanes / 2];
-    for (std::uint64_t l = 0; l < kLanes / 2; ++l) {
-        half[l] = lanes[2 * l] + lanes[2 * l + 1];
-    }
-    const double left = (half[0] + half[1]) + (half[2] + half[3]);
-    const double right = (half[4] + half[5]) + (half[6] + half[7]);
-    return left + right;
-}
-
-// Adds values pairwise, whatever their number: entry e of the stack is the sum of 2^e of them.
-class PairwiseSum {
-  public:
-    // Adds the sum of 2^level values; so far there is a multiple of as many.
-    void add(Sums sum, unsigned level) noexcept {
-        unsigned entry = level;
-        for (std::uint64_t carry = count_ >> level; (carry & 1U) != 0; carry >>= 1, ++entry) {
-            sum = plus(stack_[entry], sum);
-        }
-        stack_[entry] = sum;
-        count_ += std::uint64_t{1} << level;
-    }
-    Sums total() const noexcept {
-        Sums sum{0.0, 0.0};
-        unsigned entry = 0;
-        for (std::uint64_t rest = count_; rest != 0; rest >>= 1, ++entry) {
-            if ((rest & 1U) != 0) {
-                sum = plus(stack_[entry], sum);
-            }
-        }
-        return sum;
-    }
-
-  private:
-    static Sums plus(Sums a, Sums b) noexcept {
-        return {a.absolute + b.absolute, a.squares + b.squares};
-    }
-
-    Sums stack_[64] = {};
-    std::uint64_t count_ = 0;
-};
-
-// Tiles of a whole part: the pairwise sum of all tiles begins with those of the parts.
-constexpr unsigned kPartLevel = 5;
-static_assert(kPart == kTile << kPartLevel);
-
-template <typename T>
-Sums sums_of_part(const T* x, std::uint64_t n) noexcept {
-    const IeeeArithmetic ieee;
-    PairwiseSum total;
-    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
-        Lanes lanes{};
-        add_tile(x + begin, n - begin < kTile ? n - begin : kTile, &lanes);
-        total.add({add_pairwise(lanes.absolute), add_pairwise(lanes.squares)}, 0);
-    }
-    return total.total();
 }
 
 // Adds the elements with magnitude >= floor to the counts of the first digit.
@@ -201,31 +111,16 @@ float absmax(const T* x, std::uint64_t n) noexcept {
 }
 
 template <typename T>
-Sums sums(const T* x, std::uint64_t n) noexcept {
-    constexpr std::uint64_t kPartsAtOnce = 256;
-    const IeeeArithmetic ieee;
-    PairwiseSum total;
-    Sums of_parts[kPartsAtOnce];
-    for (std::uint64_t begin = 0; begin < n; begin += kPartsAtOnce * kPart) {
-        const std::uint64_t rest = n - begin;
-        const std::uint64_t size = rest < kPartsAtOnce * kPart ? rest : kPartsAtOnce * kPart;
-        const Parts parts = {size, kPart, (size + kPart - 1) / kPart};
-        for_each_part(parts, [&](std::uint64_t part) {
-            const T* const first = x + begin + parts.begin(part);
-            of_parts[part] = sums_of_part(first, parts.end(part) - parts.begin(part));
-        });
-        for (std::uint64_t part = 0; part < parts.count; ++part) {
-            total.add(of_parts[part], kPartLevel);
-        }
-    }
-    return total.total();
-}
-
-template <typename T>
 void histogram(const T* x, std::uint64_t n, unsigned shift, unsigned bits, std::uint32_t prefix,
                std::uint64_t* counts) noexcept {
     __builtin_memset(counts, 0, (std::uint64_t{1} << bits) * sizeof(std::uint64_t));
-    count_all_digits(x, n, {shift, bits}, prefix, counts);
+    if (shift + bits == kMagnitudeBits && bits <= kDigits[0].bits && n >= kBins) {
+        if (prefix == 0) {
+            count_all_leading_bits(x, n, {shift, bits}, counts);
+        }
+    } else {
+        count_all_digits(x, n, {shift, bits}, prefix, counts);
+    }
 }
 
 std::uint64_t kth_magnitude_workspace(std::uint64_t n) noexcept {
@@ -260,7 +155,6 @@ Status kth_magnitude(const T* x, std::uint64_t n, std::uint64_t k, Workspace wor
 #define GRADWIRE_INSTANTIATE(T)                                                         \
     template bool finite_check(const T*, std::uint64_t) noexcept;                       \
     template float absmax(const T*, std::uint64_t) noexcept;                            \
-    template Sums sums(const T*, std::uint64_t) noexcept;                               \
     template void histogram(const T*, std::uint64_t, unsigned, unsigned, std::uint32_t, \
                             std::uint64_t*) noexcept;                                   \
     template Status kth_magnitude(const T*, std::uint64_t, std::uint64_t, Workspace,    \

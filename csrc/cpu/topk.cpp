@@ -13,7 +13,7 @@ constexpr std::uint64_t kAlignment = 64;
 constexpr std::uint64_t kSlack = 4096;
 // Candidates that fit: more than a good floor lets through, and no more than pays.
 constexpr std::uint64_t candidate_capacity(std::uint64_t n, std::uint64_t k) noexcept {
-    return (3 * k < n / 4 ? 3 * k : n / 4) + kSlack;
+    return n < kSlack ? n : (3 * k < n / 4 ? 3 * k : n / 4) + kSlack;
 }
 
 struct Scratch {
@@ -25,7 +25,7 @@ Scratch carve(void* memory, std::uint64_t n, std::uint64_t k) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(memory);
     memory = static_cast<char*>(memory) + (kAlignment - address % kAlignment) % kAlignment;
     auto* const counts = static_cast<std::uint32_t*>(memory);
-    std::uint32_t* const indices = counts + kTables * kBins;
+    std::uint32_t* const indices = counts + counts_bytes(n) / sizeof *counts;
     const std::uint64_t capacity = candidate_capacity(n, k);
     auto* const values = reinterpret_cast<float*>(indices + capacity);
     return {counts, {indices, values, capacity}};
@@ -165,7 +165,7 @@ Status checked(std::uint64_t n, std::uint64_t wanted, const Entries& out, Worksp
 
 std::uint64_t topk_workspace(std::uint64_t n, std::uint64_t k) noexcept {
     constexpr std::uint64_t kEntryBytes = sizeof(std::uint32_t) + sizeof(float);
-    return kAlignment + kCountsBytes + candidate_capacity(n, k < n ? k : n) * kEntryBytes;
+    return kAlignment + counts_bytes(n) + candidate_capacity(n, k < n ? k : n) * kEntryBytes;
 }
 
 template <typename T>

@@ -21,15 +21,12 @@ bool finite_check(const T* x, std::uint64_t n) noexcept;
 template <typename T>
 float absmax(const T* x, std::uint64_t n) noexcept;
 
-// Sums of |x| and of x^2 in float64, exact products, in one fixed order: in tiles of 4096 elements
-// lane l adds the elements l, l + 16, ... of the tile; the lanes of a tile, then the tiles, are
-// added pairwise: two neighbours at a time, as a binary counter carries.
-struct Sums {
-    double absolute;
-    double squares;
-};
+// The sum of |x| or of x^2 in float64, exact products, in one fixed order: in tiles of 4096
+// elements lane l adds the elements l, l + 16, ... of the tile; the lanes of a tile, then the
+// tiles, are added pairwise: two neighbours at a time, as a binary counter carries.
+enum class Power { one, two };
 template <typename T>
-Sums sums(const T* x, std::uint64_t n) noexcept;
+double sum_of_powers(const T* x, std::uint64_t n, Power power) noexcept;
 
 // counts[b], b < 2^bits, becomes the number of non-zero x with (m >> (shift + bits)) == prefix and
 // ((m >> shift) & (2^bits - 1)) == b, m being the magnitude. Needs shift + bits <= 31.

@@ -16,6 +16,8 @@ import numpy as np
 Array = Any
 
 MAX_LENGTH = 2**32 - 1
+# Looking one up by name takes longer than making a small array.
+_NUMPY_TYPES = {name: np.dtype(name) for name in ("float32", "uint8", "uint16", "uint32", "uint64")}
 
 
 def is_tensor(array: object) -> bool:
@@ -26,18 +28,30 @@ def is_tensor(array: object) -> bool:
 
 def length(array: Array) -> int:
     """Return the number of elements of a vector; 0 for what is none, which is refused later."""
+    if type(array) is np.ndarray:
+        return array.size
+    try:
+        size: int = array.numel()  # of tensors; len() takes several times as long
+        return size
+    except (AttributeError, TypeError):
+        pass
     try:
         return len(array)
     except TypeError:
         return 0
 
 
+def trimmed(array: Array, size: int) -> Array:
+    """Return the first elements of a vector; itself if it is no longer than that."""
+    return array if length(array) <= size else array[:size]
+
+
 def allocate(size: int, dtype: str, like: Array) -> Array:
     """Return an uninitialised array: a torch CPU tensor if `like` is a tensor, else NumPy's."""
-    if is_tensor(like):
+    if type(like) is not np.ndarray and is_tensor(like):
         torch = sys.modules["torch"]
         return torch.empty(size, dtype=getattr(torch, dtype))
-    return np.empty(size, dtype=dtype)
+    return np.empty(size, _NUMPY_TYPES.get(dtype, dtype))
 
 
 def dtype_name(array: Array) -> str:

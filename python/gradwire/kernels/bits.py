@@ -10,7 +10,7 @@ import numpy as np
 from gradwire.errors import WireError
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length, trimmed
 
 _MOST_BITS = 8
 
@@ -53,7 +53,7 @@ def unpack_bits(
     bits = integer("unpack_bits: bits", bits, 1, _MOST_BITS)
     data, out = _buffers("unpack_bits", data, native.cpu.packed_size(n, bits), n, out)
     native.cpu.unpack_bits(data, n, bits, out)
-    return out[:n]
+    return trimmed(out, n)
 
 
 def base3_size(n: int) -> int:
@@ -87,7 +87,7 @@ def unpack_base3(
     n = integer("unpack_base3: n", n, 0, MAX_LENGTH)
     data, out = _buffers("unpack_base3", data, native.cpu.base3_size(n), n, out)
     native.cpu.unpack_base3(data, n, out)
-    return out[:n]
+    return trimmed(out, n)
 
 
 def _buffers(who: str, data: Array, size: int, n: int, out: Array | None) -> tuple[Array, Array]:

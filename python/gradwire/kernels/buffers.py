@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate
+from gradwire.kernels.arrays import Array, allocate, trimmed
 
 
 class Selected(NamedTuple):
@@ -37,7 +37,7 @@ def entries(
 def selected(indices: Array, values: Array, result: tuple[int, int, float]) -> Selected:
     """Return the written part of the buffers; result: (written, found, threshold)."""
     count, found, threshold = result
-    return Selected(indices[:count], values[:count], found, threshold)
+    return Selected(trimmed(indices, count), trimmed(values, count), found, threshold)
 
 
 def workspace_of(workspace: Array | None, n: int, k: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length
+from gradwire.kernels.arrays import Array, allocate, length, trimmed
 
 
 def to_bfloat16(x: Array, out: Array | None = None) -> Array:
@@ -16,7 +16,7 @@ def to_bfloat16(x: Array, out: Array | None = None) -> Array:
     if out is None:
         out = allocate(size, "uint16", x)
     native.cpu.to_bfloat16(x, out)
-    return out[:size]
+    return trimmed(out, size)
 
 
 def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
@@ -28,4 +28,4 @@ def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
     if out is None:
         out = allocate(size, "float32", bits)
     native.cpu.from_bfloat16(bits, out)
-    return out[:size]
+    return trimmed(out, size)

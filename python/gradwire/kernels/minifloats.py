@@ -14,7 +14,7 @@ Deterministic: the same bits in every instruction set.
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length
+from gradwire.kernels.arrays import Array, allocate, length, trimmed
 from gradwire.kernels.quantization import Quantized, code_bytes
 
 MX_BLOCK = 32
@@ -28,7 +28,7 @@ def to_fp8(x: Array, format: str = "e4m3", out: Array | None = None) -> Array:
     NaN; infinity stays infinity in e5m2 and becomes NaN in e4m3. sizeof(x) + 1 bytes per element.
     """
     n = length(x)
-    out = allocate(n, "uint8", x) if out is None else out[:n]
+    out = allocate(n, "uint8", x) if out is None else trimmed(out, n)
     native.cpu.to_fp8(x, format, out)
     return out
 
@@ -40,7 +40,7 @@ def from_fp8(codes: Array, format: str = "e4m3", out: Array | None = None) -> Ar
     None. 1 + sizeof(out) bytes per element.
     """
     n = length(codes)
-    out = allocate(n, "float32", codes) if out is None else out[:n]
+    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
     native.cpu.from_fp8(codes, format, out)
     return out
 
@@ -57,8 +57,8 @@ def quantize_mx(
     """
     n = length(x)
     size, blocks = code_bytes(n, FORMAT_BITS.get(format, 8)), -(-n // MX_BLOCK)
-    codes = allocate(size, "uint8", x) if out_codes is None else out_codes[:size]
-    scales = allocate(blocks, "uint8", x) if out_scales is None else out_scales[:blocks]
+    codes = allocate(size, "uint8", x) if out_codes is None else trimmed(out_codes, size)
+    scales = allocate(blocks, "uint8", x) if out_scales is None else trimmed(out_scales, blocks)
     native.cpu.quantize_mx(x, format, scales, codes)
     return Quantized(codes, scales)
 
@@ -71,6 +71,6 @@ def dequantize_mx(
     codes: (bits * ceil(n / 8),) and scales: (ceil(n / 32),) uint8, any bytes. out: at least (n,)
     float32, float16 or bfloat16; float32 is allocated when None.
     """
-    out = allocate(n, "float32", codes) if out is None else out[:n]
+    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
     native.cpu.dequantize_mx(codes, scales, format, out)
     return out

@@ -11,7 +11,7 @@ saturates, as infinities and NaN do.
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length
+from gradwire.kernels.arrays import Array, allocate, length, trimmed
 from gradwire.kernels.random_bits import RandomStream
 
 
@@ -24,7 +24,7 @@ def quantize_natural(
     sizeof(x) + 1 bytes per element.
     """
     n = length(x)
-    out_codes = allocate(n, "uint8", x) if out_codes is None else out_codes[:n]
+    out_codes = allocate(n, "uint8", x) if out_codes is None else trimmed(out_codes, n)
     return out_codes, native.cpu.quantize_natural(x, random, out_codes)
 
 
@@ -35,7 +35,7 @@ def dequantize_natural(codes: Array, out: Array | None = None) -> Array:
     float32 is allocated when None. 1 + sizeof(out) bytes per element.
     """
     n = length(codes)
-    out = allocate(n, "float32", codes) if out is None else out[:n]
+    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
     native.cpu.dequantize_natural(codes, out)
     return out
 

@@ -33,7 +33,7 @@ from operator import index
 from typing import NamedTuple
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length
+from gradwire.kernels.arrays import Array, allocate, length, trimmed
 from gradwire.kernels.random_bits import RandomStream
 
 
@@ -130,7 +130,7 @@ def dequantize(
     when None. Raises ConfigError, as for lengths that do not fit. bits / 8 + sizeof(out) bytes per
     element.
     """
-    out = allocate(n, "float32", codes) if out is None else out[:n]
+    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
     native.cpu.dequantize(codes, scales, bits, levels, block, scale, out)
     return out
 
@@ -166,12 +166,12 @@ def outputs(
         code_size = scale_size = 0  # refused by the native code, by name
     if out_codes is None:
         out_codes = allocate(max(code_size, 0), "uint8", x)
-    elif len(out_codes) > code_size:
-        out_codes = out_codes[:code_size]
+    else:
+        out_codes = trimmed(out_codes, max(code_size, 0))
     if given is not None:
         return Quantized(out_codes, given)
     if out_scales is None:
         out_scales = allocate(max(scale_size, 0), "float32", x)
-    elif len(out_scales) > scale_size:
-        out_scales = out_scales[:scale_size]
+    else:
+        out_scales = trimmed(out_scales, max(scale_size, 0))
     return Quantized(out_codes, out_scales)

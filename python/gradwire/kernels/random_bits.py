@@ -8,7 +8,7 @@ import numpy as np
 
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array
+from gradwire.kernels.arrays import MAX_LENGTH, Array, trimmed
 
 
 class RandomStream(NamedTuple):
@@ -36,6 +36,6 @@ def random_bits(n: int, random: RandomStream, out: Array | None = None) -> Array
     allocated when None. 2 bytes per element.
     """
     n = integer("random_bits: n", n, 0, MAX_LENGTH)
-    out = np.empty(n, np.uint16) if out is None else out[:n]
+    out = np.empty(n, np.uint16) if out is None else trimmed(out, n)
     native.cpu.random_bits(random, out)
     return out

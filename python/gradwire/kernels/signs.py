@@ -13,7 +13,7 @@ Deterministic: the same bits in every instruction set; sums are in float64 and i
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate
+from gradwire.kernels.arrays import Array, allocate, trimmed
 from gradwire.kernels.quantization import Quantized, outputs
 
 
@@ -68,7 +68,7 @@ def dequantize_sign(
     codes: (ceil(n / 8),) uint8, scales: (blocks,) float32, any bytes. out: at least (n,) float32,
     float16 or bfloat16; float32 is allocated when None.
     """
-    out = allocate(n, "float32", codes) if out is None else out[:n]
+    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
     native.cpu.dequantize_sign(codes, scales, block, out)
     return out
 

@@ -44,8 +44,8 @@ def norm(x: Array, order: int = 2) -> float:
     """
     if order not in (1, 2):
         raise ConfigError(f"norm: order must be 1 or 2, got {order!r}")
-    absolute, squares = native.cpu.sums(x)
-    return float(absolute) if order == 1 else math.sqrt(squares)
+    total: float = native.cpu.sum_of_powers(x, order == 2)
+    return math.sqrt(total) if order == 2 else total
 
 
 def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | None = None) -> Array:
