@@ -44,7 +44,8 @@ struct Compensation {
     Array residual;
     Array acc;
 
-    // acc may be gradient itself, but must not overlap it in part, nor the residual at all.
+    // acc may be gradient itself if that is float32, but must not overlap it in part, nor the
+    // residual at all.
     Compensation(const Operation& operation, py::handle gradient_, py::handle residual_,
                  py::handle acc_)
         : gradient(operation.input("gradient", gradient_, kFloating)),
@@ -53,7 +54,7 @@ struct Compensation {
         operation.same_length(residual, gradient);
         operation.same_length(acc, gradient);
         operation.apart({&residual}, {&acc});
-        if (acc.data != gradient.data) {
+        if (acc.data != gradient.data || acc.type != gradient.type) {
             operation.apart({&gradient}, {&acc});
         }
     }
@@ -65,7 +66,7 @@ struct MomentumArrays {
     Array momentum;
     Array out_momentum;
 
-    // out_momentum may be gradient itself; nothing else may overlap.
+    // out_momentum may be gradient itself if that is float32; nothing else may overlap.
     MomentumArrays(const Operation& operation, py::handle gradient_, py::handle momentum_,
                    py::handle residual_, py::handle out_momentum_, py::handle acc_)
         : compensation(operation, gradient_, residual_, acc_),
@@ -77,7 +78,7 @@ struct MomentumArrays {
         operation.apart({&momentum, &compensation.residual, &gradient}, {&compensation.acc});
         operation.apart({&momentum, &compensation.residual}, {&out_momentum});
         operation.apart({}, {&compensation.acc, &out_momentum});
-        if (out_momentum.data != gradient.data) {
+        if (out_momentum.data != gradient.data || out_momentum.type != gradient.type) {
             operation.apart({&gradient}, {&out_momentum});
         }
     }
