@@ -87,7 +87,7 @@ struct ErrorFeedback {
 
     ErrorFeedback(const python::Operation& operation, py::handle gradient_, py::handle residual_,
                   py::handle error_)
-        : gradient(operation.input("gradient", gradient_, python::kFloating)),
+        : gradient(operation.input("gradient", gradient_, python::kReal)),
           residual(operation.input("residual", residual_, python::kFloat32)),
           error(operation.output("out_error", error_, python::kFloat32)) {
         operation.same_length(residual, gradient);

@@ -53,6 +53,7 @@ void decode_all(const std::uint8_t* codes, std::uint64_t n, T* out) noexcept {
 template <typename T>
 bool quantize_natural(const T* x, std::uint64_t n, RandomStream random,
                       std::uint8_t* codes) noexcept {
+    const IeeeArithmetic ieee;
     alignas(64) std::uint16_t buffer[drawn_size(kDrawnAtATime)];
     MaxMagnitude most;
     for (std::uint64_t begin = 0; begin < n; begin += kDrawnAtATime) {
@@ -86,6 +87,7 @@ template bool quantize_natural(const float*, std::uint64_t, RandomStream, std::u
 template bool quantize_natural(const bfloat16*, std::uint64_t, RandomStream,
                                std::uint8_t*) noexcept;
 template bool quantize_natural(const float16*, std::uint64_t, RandomStream, std::uint8_t*) noexcept;
+template bool quantize_natural(const double*, std::uint64_t, RandomStream, std::uint8_t*) noexcept;
 template void dequantize_natural(const std::uint8_t*, std::uint64_t, float*) noexcept;
 template void dequantize_natural(const std::uint8_t*, std::uint64_t, bfloat16*) noexcept;
 template void dequantize_natural(const std::uint8_t*, std::uint64_t, float16*) noexcept;

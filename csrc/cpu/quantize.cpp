@@ -230,11 +230,15 @@ template void quantize(const bfloat16*, std::uint64_t, const Encoding&, float*,
                        std::uint8_t*) noexcept;
 template void quantize(const float16*, std::uint64_t, const Encoding&, float*,
                        std::uint8_t*) noexcept;
+template void quantize(const double*, std::uint64_t, const Encoding&, float*,
+                       std::uint8_t*) noexcept;
 template void compensate_quantize(const float*, const float*, std::uint64_t, const Encoding&,
                                   float*, float*, std::uint8_t*) noexcept;
 template void compensate_quantize(const bfloat16*, const float*, std::uint64_t, const Encoding&,
                                   float*, float*, std::uint8_t*) noexcept;
 template void compensate_quantize(const float16*, const float*, std::uint64_t, const Encoding&,
+                                  float*, float*, std::uint8_t*) noexcept;
+template void compensate_quantize(const double*, const float*, std::uint64_t, const Encoding&,
                                   float*, float*, std::uint8_t*) noexcept;
 template void dequantize(const std::uint8_t*, const float*, std::uint64_t, const Grid&,
                          float*) noexcept;

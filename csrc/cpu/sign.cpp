@@ -123,11 +123,15 @@ template void quantize_sign(const bfloat16*, std::uint64_t, std::uint64_t, bool,
                             std::uint8_t*) noexcept;
 template void quantize_sign(const float16*, std::uint64_t, std::uint64_t, bool, float*,
                             std::uint8_t*) noexcept;
+template void quantize_sign(const double*, std::uint64_t, std::uint64_t, bool, float*,
+                            std::uint8_t*) noexcept;
 template void compensate_sign(const float*, const float*, std::uint64_t, std::uint64_t, bool,
                               float*, float*, std::uint8_t*) noexcept;
 template void compensate_sign(const bfloat16*, const float*, std::uint64_t, std::uint64_t, bool,
                               float*, float*, std::uint8_t*) noexcept;
 template void compensate_sign(const float16*, const float*, std::uint64_t, std::uint64_t, bool,
+                              float*, float*, std::uint8_t*) noexcept;
+template void compensate_sign(const double*, const float*, std::uint64_t, std::uint64_t, bool,
                               float*, float*, std::uint8_t*) noexcept;
 template void dequantize_sign(const std::uint8_t*, const float*, std::uint64_t, std::uint64_t,
                               float*) noexcept;

@@ -55,6 +55,13 @@ GRADWIRE_SIMD Floats load(const bfloat16* p) noexcept {
 GRADWIRE_SIMD Floats load(const float16* p) noexcept {
     return {_mm256_cvtph_ps(load_128(p)), _mm256_cvtph_ps(load_128(p + 8))};
 }
+GRADWIRE_SIMD __m256 load_eight(const double* p) noexcept {
+    return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(p + 4)),
+                           _mm256_cvtpd_ps(_mm256_loadu_pd(p)));
+}
+GRADWIRE_SIMD Floats load(const double* p) noexcept {
+    return {load_eight(p), load_eight(p + 8)};
+}
 
 GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
     store_256(p, x.low);

@@ -55,6 +55,11 @@ GRADWIRE_SIMD Floats load(const bfloat16* p) noexcept {
 GRADWIRE_SIMD Floats load(const float16* p) noexcept {
     return {_mm512_cvtph_ps(load_256(p))};
 }
+GRADWIRE_SIMD Floats load(const double* p) noexcept {
+    const __m256 low = _mm512_cvtpd_ps(_mm512_loadu_pd(p));
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(low), _mm512_cvtpd_ps(_mm512_loadu_pd(p + 8)),
+                               1)};
+}
 
 GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
     _mm512_storeu_si512(p, x.v);

@@ -54,6 +54,10 @@ GRADWIRE_SIMD Floats load(const bfloat16* p) noexcept {
 GRADWIRE_SIMD Floats load(const float16* p) noexcept {
     return each<Floats>([=](std::uint64_t i) { return widen(p[i]); });
 }
+// Rounded as the floating-point environment says: see float_environment.h.
+GRADWIRE_SIMD Floats load(const double* p) noexcept {
+    return each<Floats>([=](std::uint64_t i) { return static_cast<float>(p[i]); });
+}
 GRADWIRE_SIMD Words load(const std::uint32_t* p) noexcept {
     Words result;
     std::memcpy(result.lane, p, sizeof result.lane);

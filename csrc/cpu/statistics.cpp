@@ -141,6 +141,7 @@ Bin first_bin(const T* x, std::uint64_t n, std::uint64_t k, std::uint32_t* count
 
 template <typename T>
 bool finite_check(const T* x, std::uint64_t n) noexcept {
+    const IeeeArithmetic ieee;
     for (std::uint64_t begin = 0; begin < n; begin += kTile) {
         const std::uint64_t size = n - begin < kTile ? n - begin : kTile;
         const Words largest = largest_lanes(x + begin, size);
@@ -153,6 +154,7 @@ bool finite_check(const T* x, std::uint64_t n) noexcept {
 
 template <typename T>
 float absmax(const T* x, std::uint64_t n) noexcept {
+    const IeeeArithmetic ieee;
     std::uint32_t lanes[kLanes];
     store(lanes, largest_lanes(x, n));
     std::uint32_t largest = 0;
@@ -177,6 +179,7 @@ Sums sums(const T* x, std::uint64_t n) noexcept {
 template <typename T>
 void histogram(const T* x, std::uint64_t n, unsigned shift, unsigned bits, std::uint32_t prefix,
                std::uint64_t* counts) noexcept {
+    const IeeeArithmetic ieee;
     __builtin_memset(counts, 0, (std::uint64_t{1} << bits) * sizeof(std::uint64_t));
     count_digit(Plain<T>{x}, n, {shift, bits}, prefix, counts);
 }
@@ -189,6 +192,7 @@ std::uint64_t kth_magnitude_workspace(std::uint64_t n) noexcept {
 template <typename T>
 Status kth_magnitude(const T* x, std::uint64_t n, std::uint64_t k, Workspace workspace,
                      float* result) noexcept {
+    const IeeeArithmetic ieee;
     if (workspace.bytes < kth_magnitude_workspace(n)) {
         return Status::workspace_too_small;
     }
@@ -221,6 +225,7 @@ Status kth_magnitude(const T* x, std::uint64_t n, std::uint64_t k, Workspace wor
 GRADWIRE_INSTANTIATE(float)
 GRADWIRE_INSTANTIATE(bfloat16)
 GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
 #undef GRADWIRE_INSTANTIATE
 
 }  // namespace GRADWIRE_ISA

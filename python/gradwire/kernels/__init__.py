@@ -2,10 +2,11 @@
 
 Arrays are NumPy arrays, torch CPU tensors or others that offer DLPack: one-dimensional, contiguous,
 fewer than 2**32 elements. Anything else raises ConfigError naming the argument, and a CUDA tensor
-raises MissingDependencyError. Nothing is copied or converted behind the caller's back, and
-native code runs without the interpreter lock. Results are bit-identical to the NumPy specification
-in `gradwire.kernels.reference`. The sum of two NaNs is NaN, but which of the two payloads it
-carries is not specified.
+raises MissingDependencyError. Nothing is copied or converted behind the caller's back, and native
+code runs without the interpreter lock. Results are bit-identical to the NumPy specification in
+`gradwire.kernels.reference`. Kernels that take float64 compute with what ``x.astype(np.float32)``
+gives: rounded to nearest even, infinite beyond float32's range. The sum of two NaNs is NaN, but
+which of the two payloads it carries is not specified.
 """
 
 from gradwire.kernels.arithmetic import add, scale, scale_add
