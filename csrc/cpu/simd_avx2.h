@@ -104,6 +104,14 @@ GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {
         p, _mm256_set_m128i(_mm256_cvtps_ph(x.high, kNearest), _mm256_cvtps_ph(x.low, kNearest)));
 }
 
+GRADWIRE_SIMD Words look_up(const std::uint32_t* table, Words index) noexcept {
+    const auto* const p = reinterpret_cast<const int*>(table);
+    return {_mm256_i32gather_epi32(p, index.low, 4), _mm256_i32gather_epi32(p, index.high, 4)};
+}
+GRADWIRE_SIMD Floats look_up(const float* table, Words index) noexcept {
+    return {_mm256_i32gather_ps(table, index.low, 4), _mm256_i32gather_ps(table, index.high, 4)};
+}
+
 GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {
     _mm256_stream_ps(p, x.low);
     _mm256_stream_ps(p + 8, x.high);

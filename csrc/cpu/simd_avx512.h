@@ -87,6 +87,13 @@ GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {
     store_256(p, _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
+GRADWIRE_SIMD Words look_up(const std::uint32_t* table, Words index) noexcept {
+    return {_mm512_i32gather_epi32(index.v, table, 4)};
+}
+GRADWIRE_SIMD Floats look_up(const float* table, Words index) noexcept {
+    return {_mm512_i32gather_ps(index.v, table, 4)};
+}
+
 GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {
     _mm512_stream_ps(p, x.v);
 }

@@ -97,6 +97,14 @@ GRADWIRE_SIMD void store(std::uint8_t* p, Words x) noexcept {  // the low 8 bits
     }
 }
 
+// table[index] of each lane.
+GRADWIRE_SIMD Words look_up(const std::uint32_t* table, Words index) noexcept {
+    return each<Words>([&](std::uint64_t i) { return table[index.lane[i]]; });
+}
+GRADWIRE_SIMD Floats look_up(const float* table, Words index) noexcept {
+    return each<Floats>([&](std::uint64_t i) { return table[index.lane[i]]; });
+}
+
 // Past the caches, for what is not read again soon; p is aligned to 64 bytes. Other threads see it
 // after finish_streams().
 GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {

@@ -20,6 +20,12 @@ from gradwire.kernels.bits import (
 )
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
+from gradwire.kernels.dynamic import (
+    compensate_quantize_dynamic,
+    dequantize_dynamic,
+    dequantize_dynamic_add,
+    quantize_dynamic,
+)
 from gradwire.kernels.indices import (
     decode_indices,
     encode_indices,
@@ -71,12 +77,15 @@ __all__ = [
     "clear",
     "code_bytes",
     "compensate_quantize",
+    "compensate_quantize_dynamic",
     "compensate_select",
     "compensate_sign",
     "compensate_topk",
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_dynamic",
+    "dequantize_dynamic_add",
     "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
@@ -102,6 +111,7 @@ __all__ = [
     "packed_size",
     "philox4x32",
     "quantize",
+    "quantize_dynamic",
     "quantize_mx",
     "quantize_natural",
     "quantize_sign",

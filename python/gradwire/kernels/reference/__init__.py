@@ -15,6 +15,13 @@ from gradwire.kernels.reference.bits import (
     unpack_bits,
 )
 from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16, to_float32
+from gradwire.kernels.reference.dynamic import (
+    compensate_quantize_dynamic,
+    dequantize_dynamic,
+    dequantize_dynamic_add,
+    dynamic_table,
+    quantize_dynamic,
+)
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
 from gradwire.kernels.reference.minifloats import dequantize_mx, from_fp8, quantize_mx, to_fp8
 from gradwire.kernels.reference.natural import (
@@ -58,17 +65,21 @@ __all__ = [
     "base3_size",
     "clear",
     "compensate_quantize",
+    "compensate_quantize_dynamic",
     "compensate_select",
     "compensate_sign",
     "compensate_topk",
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_dynamic",
+    "dequantize_dynamic_add",
     "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
     "dequantize_sign",
     "dequantize_sign_add",
+    "dynamic_table",
     "encode_indices",
     "encoded_size",
     "finite_check",
@@ -87,6 +98,7 @@ __all__ = [
     "packed_size",
     "philox4x32",
     "quantize",
+    "quantize_dynamic",
     "quantize_mx",
     "quantize_natural",
     "quantize_sign",
