@@ -7,7 +7,9 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -31,6 +33,7 @@ constexpr Types kUint32 = 64;
 constexpr Types kUint64 = 128;
 constexpr Types kInt32 = 256;
 constexpr Types kFloating = kFloat32 | kFloat16 | kBfloat16;
+constexpr Types kReal = kFloating | kFloat64;  // what is only read: float64 is rounded on the way
 
 // One-dimensional contiguous memory of a Python object, which it keeps alive.
 struct Array {
@@ -84,6 +87,37 @@ auto visit(const Array& array, Work&& work) {
         return work(array.as<bfloat16>());
     }
     return work(array.as<float>());
+}
+
+// The same where float64 is taken too.
+template <typename Work>
+auto visit_real(const Array& array, Work&& work) {
+    if (array.type == kFloat64) {
+        return work(array.as<double>());
+    }
+    return visit(array, std::forward<Work>(work));
+}
+
+// A float32 result as Python's float, also where the thread takes denormals for zero.
+inline double widened(float x) noexcept {
+    std::uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7F800000U) != 0) {
+        return static_cast<double>(x);
+    }
+    const double size = static_cast<double>(bits & 0x7FFFFFU) * 0x1p-149;
+    return (bits >> 31) != 0 ? -size : size;
+}
+
+// The inverse for x >= 0: to nearest even, also where the thread flushes denormals to zero.
+inline float narrowed(double x) noexcept {
+    if (!(x < 0x1p-126)) {
+        return static_cast<float>(x);
+    }
+    const auto bits = static_cast<std::uint32_t>(std::lrint(x * 0x1p149));
+    float result;
+    std::memcpy(&result, &bits, sizeof result);
+    return result;
 }
 
 template <typename Work>

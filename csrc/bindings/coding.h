@@ -78,8 +78,8 @@ inline python::Array scales_array(const python::Operation& operation, py::handle
     return scales;
 }
 
-// The arrays of acc = residual + gradient, of which `error` remains. It may be the gradient itself,
-// but must not overlap it in part, nor the residual at all.
+// The arrays of acc = residual + gradient, of which `error` remains. It may be the gradient itself
+// if that is float32, but must not overlap it in part, nor the residual at all.
 struct ErrorFeedback {
     python::Array gradient;
     python::Array residual;
@@ -87,7 +87,7 @@ struct ErrorFeedback {
 
     ErrorFeedback(const python::Operation& operation, py::handle gradient_, py::handle residual_,
                   py::handle error_)
-        : gradient(operation.input("gradient", gradient_, python::kFloating)),
+        : gradient(operation.input("gradient", gradient_, python::kReal)),
           residual(operation.input("residual", residual_, python::kFloat32)),
           error(operation.output("out_error", error_, python::kFloat32)) {
         operation.same_length(residual, gradient);

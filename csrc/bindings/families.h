@@ -20,6 +20,7 @@ void bind_sign(pybind11::module_& module);
 void bind_natural(pybind11::module_& module);
 void bind_arithmetic(pybind11::module_& module);
 void bind_transform(pybind11::module_& module);
+void bind_dynamic(pybind11::module_& module);
 void bind_minifloat(pybind11::module_& module);
 
 }  // namespace GRADWIRE_ISA

@@ -15,9 +15,11 @@ namespace {
 
 using python::Array;
 using python::kFloating;
+using python::kReal;
 using python::kUint8;
 using python::Operation;
 using python::visit;
+using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
@@ -45,13 +47,14 @@ uint64_t mx_scales(uint64_t n) noexcept {
 
 void to_minifloat_(py::handle x, const std::string& format, py::handle codes) {
     const Operation operation("to_fp8");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const Array out = operation.output("out", codes, kUint8, array.size);
     const Minifloat kind = format_named(operation, format, kEightBits);
     operation.apart({&array}, {&out});
     without_lock([&] {
-        visit(array,
-              [&](const auto* p) { to_minifloat(p, array.size, kind, out.as<std::uint8_t>()); });
+        visit_real(array, [&](const auto* p) {
+            to_minifloat(p, array.size, kind, out.as<std::uint8_t>());
+        });
     });
 }
 
@@ -69,13 +72,13 @@ void from_minifloat_(py::handle codes, const std::string& format, py::handle out
 
 void quantize_mx_(py::handle x, const std::string& format, py::handle scales, py::handle codes) {
     const Operation operation("quantize_mx");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const Minifloat kind = format_named(operation, format, kNames.size());
     const Array shared = operation.output("out_scales", scales, kUint8, mx_scales(array.size));
     const Array out = operation.output("out_codes", codes, kUint8, mx_bytes(array.size, kind));
     operation.apart({&array}, {&shared, &out});
     without_lock([&] {
-        visit(array, [&](const auto* p) {
+        visit_real(array, [&](const auto* p) {
             quantize_mx(p, array.size, kind, shared.as<std::uint8_t>(), out.as<std::uint8_t>());
         });
     });

@@ -13,19 +13,21 @@ namespace {
 using python::Array;
 using python::kFloat32;
 using python::kFloating;
+using python::kReal;
 using python::kUint8;
 using python::Operation;
 using python::visit;
+using python::visit_real;
 using python::without_lock;
 
 bool quantize_natural_(py::handle x, py::handle random, py::handle codes) {
     const Operation operation("quantize_natural");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const Array out = operation.output("out_codes", codes, kUint8, array.size);
     const RandomStream stream = random_stream(operation, random);
     operation.apart({&array}, {&out});
     return without_lock([&] {
-        return visit(array, [&](const auto* p) {
+        return visit_real(array, [&](const auto* p) {
             return quantize_natural(p, array.size, stream, out.as<std::uint8_t>());
         });
     });

@@ -15,10 +15,12 @@ namespace {
 using python::Array;
 using python::kFloat32;
 using python::kFloating;
+using python::kReal;
 using python::kUint16;
 using python::kUint8;
 using python::Operation;
 using python::visit;
+using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
@@ -82,12 +84,12 @@ void quantize_(py::handle x, py::handle bits, py::handle levels, py::handle bloc
                const std::string& scale, py::handle random, bool given, py::handle scales,
                py::handle codes) {
     const Operation operation("quantize");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const Grid grid = grid_of(operation, bits, levels, block, scale);
     const Target target(operation, array.size, grid, random, given, scales, codes);
     target.check_apart(operation, {&array});
     without_lock([&] {
-        visit(array, [&](const auto* p) {
+        visit_real(array, [&](const auto* p) {
             quantize(p, array.size, target.how, target.scales.as<float>(),
                      target.codes.as<std::uint8_t>());
         });
@@ -108,7 +110,7 @@ void compensate_quantize_(py::handle gradient, py::handle residual, py::handle b
         operation.apart({&target.scales}, {&arrays.error});
     }
     without_lock([&] {
-        visit(arrays.gradient, [&](const auto* p) {
+        visit_real(arrays.gradient, [&](const auto* p) {
             compensate_quantize(p, arrays.residual.as<float>(), n, target.how,
                                 arrays.error.as<float>(), target.scales.as<float>(),
                                 target.codes.as<std::uint8_t>());

@@ -14,11 +14,11 @@ namespace {
 namespace py = pybind11;
 using python::Array;
 using python::kFloat32;
-using python::kFloating;
+using python::kReal;
 using python::kUint32;
 using python::kUint8;
 using python::Operation;
-using python::visit;
+using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
@@ -44,16 +44,17 @@ struct Compensation {
     Array residual;
     Array acc;
 
-    // acc may be gradient itself, but must not overlap it in part, nor the residual at all.
+    // acc may be gradient itself if that is float32, but must not overlap it in part, nor the
+    // residual at all.
     Compensation(const Operation& operation, py::handle gradient_, py::handle residual_,
                  py::handle acc_)
-        : gradient(operation.input("gradient", gradient_, kFloating)),
+        : gradient(operation.input("gradient", gradient_, kReal)),
           residual(operation.input("residual", residual_, kFloat32)),
           acc(operation.output("out_acc", acc_, kFloat32)) {
         operation.same_length(residual, gradient);
         operation.same_length(acc, gradient);
         operation.apart({&residual}, {&acc});
-        if (acc.data != gradient.data) {
+        if (acc.data != gradient.data || acc.type != gradient.type) {
             operation.apart({&gradient}, {&acc});
         }
     }
@@ -65,7 +66,7 @@ struct MomentumArrays {
     Array momentum;
     Array out_momentum;
 
-    // out_momentum may be gradient itself; nothing else may overlap.
+    // out_momentum may be gradient itself if that is float32; nothing else may overlap.
     MomentumArrays(const Operation& operation, py::handle gradient_, py::handle momentum_,
                    py::handle residual_, py::handle out_momentum_, py::handle acc_)
         : compensation(operation, gradient_, residual_, acc_),
@@ -77,7 +78,7 @@ struct MomentumArrays {
         operation.apart({&momentum, &compensation.residual, &gradient}, {&compensation.acc});
         operation.apart({&momentum, &compensation.residual}, {&out_momentum});
         operation.apart({}, {&compensation.acc, &out_momentum});
-        if (out_momentum.data != gradient.data) {
+        if (out_momentum.data != gradient.data || out_momentum.type != gradient.type) {
             operation.apart({&gradient}, {&out_momentum});
         }
     }
@@ -96,23 +97,24 @@ struct MomentumArrays {
 };
 
 py::tuple to_tuple(const Selection& result) {
-    return py::make_tuple(result.written, result.found, result.threshold);
+    return py::make_tuple(result.written, result.found, python::widened(result.threshold));
 }
 
-py::tuple select_(py::handle x, float threshold, py::handle out_indices, py::handle out_values) {
+py::tuple select_(py::handle x, double threshold, py::handle out_indices, py::handle out_values) {
     const Operation operation("select");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const EntryArrays out(operation, out_indices, out_values, 0);
     operation.apart({&array}, {&out.indices, &out.values});
     Selection result{};
     without_lock([&] {
-        visit(array,
-              [&](auto* data) { select(data, array.size, threshold, out.entries(), &result); });
+        visit_real(array, [&](auto* data) {
+            select(data, array.size, python::narrowed(threshold), out.entries(), &result);
+        });
     });
     return to_tuple(result);
 }
 
-py::tuple compensate_select_(py::handle gradient, py::handle residual, float threshold,
+py::tuple compensate_select_(py::handle gradient, py::handle residual, double threshold,
                              py::handle out_acc, py::handle out_indices, py::handle out_values) {
     const Operation operation("compensate_select");
     const Compensation arrays(operation, gradient, residual, out_acc);
@@ -120,16 +122,17 @@ py::tuple compensate_select_(py::handle gradient, py::handle residual, float thr
     operation.apart({&arrays.gradient, &arrays.residual, &arrays.acc}, {&out.indices, &out.values});
     Selection result{};
     without_lock([&] {
-        visit(arrays.gradient, [&](auto* data) {
-            compensate_select(data, arrays.residual.as<float>(), arrays.gradient.size, threshold,
-                              arrays.acc.as<float>(), out.entries(), &result);
+        visit_real(arrays.gradient, [&](auto* data) {
+            compensate_select(data, arrays.residual.as<float>(), arrays.gradient.size,
+                              python::narrowed(threshold), arrays.acc.as<float>(), out.entries(),
+                              &result);
         });
     });
     return to_tuple(result);
 }
 
 py::tuple momentum_select_(py::handle gradient, py::handle momentum, py::handle residual,
-                           float factor, bool nesterov, float threshold, py::handle out_momentum,
+                           float factor, bool nesterov, double threshold, py::handle out_momentum,
                            py::handle out_acc, py::handle out_indices, py::handle out_values) {
     const Operation operation("momentum_select");
     const MomentumArrays arrays(operation, gradient, momentum, residual, out_momentum, out_acc);
@@ -137,9 +140,9 @@ py::tuple momentum_select_(py::handle gradient, py::handle momentum, py::handle 
     arrays.apart_from(operation, {&out.indices, &out.values});
     Selection result{};
     without_lock([&] {
-        visit(arrays.compensation.gradient, [&](auto* data) {
+        visit_real(arrays.compensation.gradient, [&](auto* data) {
             momentum_select(arrays.of(data, factor, nesterov), arrays.compensation.gradient.size,
-                            threshold, out.entries(), &result);
+                            python::narrowed(threshold), out.entries(), &result);
         });
     });
     return to_tuple(result);
@@ -148,14 +151,14 @@ py::tuple momentum_select_(py::handle gradient, py::handle momentum, py::handle 
 py::tuple topk_(py::handle x, uint64_t k, py::handle out_indices, py::handle out_values,
                 py::handle workspace) {
     const Operation operation("topk");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const EntryArrays out(operation, out_indices, out_values, std::min(k, array.size));
     const Array work =
         operation.output("workspace", workspace, kUint8, topk_workspace(array.size, k));
     operation.apart({&array}, {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {
-        return visit(array, [&](auto* data) {
+        return visit_real(array, [&](auto* data) {
             return topk(data, array.size, k, out.entries(), {work.data, work.size}, &result);
         });
     }));
@@ -174,7 +177,7 @@ py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k,
                     {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {
-        return visit(arrays.gradient, [&](auto* data) {
+        return visit_real(arrays.gradient, [&](auto* data) {
             return compensate_topk(data, arrays.residual.as<float>(), size, k, floor,
                                    arrays.acc.as<float>(), out.entries(), {work.data, work.size},
                                    &result);
@@ -195,7 +198,7 @@ py::tuple momentum_topk_(py::handle gradient, py::handle momentum, py::handle re
     arrays.apart_from(operation, {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {
-        return visit(arrays.compensation.gradient, [&](auto* data) {
+        return visit_real(arrays.compensation.gradient, [&](auto* data) {
             return momentum_topk(arrays.of(data, factor, nesterov), size, k, floor, out.entries(),
                                  {work.data, work.size}, &result);
         });

@@ -13,9 +13,11 @@ namespace {
 using python::Array;
 using python::kFloat32;
 using python::kFloating;
+using python::kReal;
 using python::kUint8;
 using python::Operation;
 using python::visit;
+using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
@@ -52,11 +54,11 @@ struct SignTarget {
 void quantize_sign_(py::handle x, py::handle block, bool given, py::handle scales,
                     py::handle codes) {
     const Operation operation("quantize_sign");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const SignTarget target(operation, array.size, block, given, scales, codes);
     target.check_apart(operation, {&array});
     without_lock([&] {
-        visit(array, [&](const auto* p) {
+        visit_real(array, [&](const auto* p) {
             quantize_sign(p, array.size, target.block, given, target.scales.as<float>(),
                           target.codes.as<std::uint8_t>());
         });
@@ -73,7 +75,7 @@ void compensate_sign_(py::handle gradient, py::handle residual, py::handle block
         operation.apart({&target.scales}, {&arrays.error});
     }
     without_lock([&] {
-        visit(arrays.gradient, [&](const auto* p) {
+        visit_real(arrays.gradient, [&](const auto* p) {
             compensate_sign(p, arrays.residual.as<float>(), arrays.gradient.size, target.block,
                             given, arrays.error.as<float>(), target.scales.as<float>(),
                             target.codes.as<std::uint8_t>());

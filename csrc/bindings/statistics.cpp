@@ -11,59 +11,60 @@ namespace {
 
 namespace py = pybind11;
 using python::Array;
-using python::kFloating;
+using python::kReal;
 using python::kUint64;
 using python::kUint8;
 using python::Operation;
-using python::visit;
+using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
 bool finite_check_(py::handle x) {
-    const Array array = Operation("finite_check").input("x", x, kFloating);
-    return without_lock(
-        [&] { return visit(array, [&](auto* data) { return finite_check(data, array.size); }); });
+    const Array array = Operation("finite_check").input("x", x, kReal);
+    return without_lock([&] {
+        return visit_real(array, [&](auto* data) { return finite_check(data, array.size); });
+    });
 }
 
-float absmax_(py::handle x) {
-    const Array array = Operation("absmax").input("x", x, kFloating);
-    return without_lock(
-        [&] { return visit(array, [&](auto* data) { return absmax(data, array.size); }); });
+double absmax_(py::handle x) {
+    const Array array = Operation("absmax").input("x", x, kReal);
+    return python::widened(without_lock(
+        [&] { return visit_real(array, [&](auto* data) { return absmax(data, array.size); }); }));
 }
 
 double sum_of_powers_(py::handle x, bool squares) {
-    const Array array = Operation("norm").input("x", x, kFloating);
+    const Array array = Operation("norm").input("x", x, kReal);
     const Power power = squares ? Power::two : Power::one;
     return without_lock([&] {
-        return visit(array, [&](auto* data) { return sum_of_powers(data, array.size, power); });
+        return visit_real(array, [&](auto* data) { return sum_of_powers(data, array.size, power); });
     });
 }
 
 void histogram_(py::handle x, unsigned shift, unsigned bits, std::uint32_t prefix, py::handle out) {
     const Operation operation("histogram");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const Array counts = operation.output("out", out, kUint64, uint64_t{1} << bits);
     operation.apart({&array}, {&counts});
     without_lock([&] {
-        visit(array, [&](auto* data) {
+        visit_real(array, [&](auto* data) {
             histogram(data, array.size, shift, bits, prefix, counts.as<uint64_t>());
         });
     });
 }
 
-float kth_magnitude_(py::handle x, uint64_t k, py::handle workspace) {
+double kth_magnitude_(py::handle x, uint64_t k, py::handle workspace) {
     const Operation operation("kth_magnitude");
-    const Array array = operation.input("x", x, kFloating);
+    const Array array = operation.input("x", x, kReal);
     const Array work =
         operation.output("workspace", workspace, kUint8, kth_magnitude_workspace(array.size));
     operation.apart({&array}, {&work});
     float result = 0.0F;
     operation.check(without_lock([&] {
-        return visit(array, [&](auto* data) {
+        return visit_real(array, [&](auto* data) {
             return kth_magnitude(data, array.size, k, {work.data, work.size}, &result);
         });
     }));
-    return result;
+    return python::widened(result);
 }
 
 }  // namespace

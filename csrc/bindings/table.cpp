@@ -16,6 +16,7 @@ void bind_all(pybind11::module_& module) {
     bind_natural(module);
     bind_arithmetic(module);
     bind_transform(module);
+    bind_dynamic(module);
     bind_minifloat(module);
 }
 

@@ -28,7 +28,6 @@ struct Tail {
 // out[i] = result(a[i], b[i]), sixteen at a time.
 template <typename A, typename B, typename Out, typename Result>
 void combine_part(const A* a, const B* b, std::uint64_t n, Out* out, Result result) noexcept {
-    const IeeeArithmetic ieee;
     std::uint64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
         store(out + i, result(load(a + i), load(b + i)));

@@ -43,7 +43,6 @@ inline std::uint64_t tile_end(std::uint64_t begin, std::uint64_t head, std::uint
 template <typename Source>
 void fill_section(const Source& source, std::uint64_t begin, std::uint64_t head, std::uint64_t end,
                   std::uint32_t floor, const Entries& out, Section* section) noexcept {
-    const IeeeArithmetic ieee;
     const Entries room = section_of(out, section->begin, section->capacity);
     std::uint64_t count = 0;
     std::uint64_t tile = begin;
@@ -142,11 +141,11 @@ std::uint64_t gather_in_parallel(const Source& source, std::uint64_t head, const
 template <typename Source>
 std::uint64_t gather(const Source& source, std::uint64_t head, std::uint64_t n, std::uint32_t floor,
                      const Entries& out, Overflow overflow) noexcept {
+    const IeeeArithmetic ieee;
     const Parts parts = large_parts(n - head, kBlock);
     if (parts.count > 1) {
         return gather_in_parallel(source, head, parts, floor, out, overflow);
     }
-    const IeeeArithmetic ieee;
     std::uint64_t count = compact(source, 0, head, floor, out, 0);
     if (overflow == Overflow::count_on) {
         count = compact(source, head, n, floor, out, count);

@@ -233,7 +233,6 @@ void decode_mx(Minifloat format, std::uint64_t size, const std::uint8_t* scales,
 template <typename Buffer, typename Work>
 void for_each_chunk(std::uint64_t n, Work work) noexcept {
     in_parallel(n, kChunk, [=](std::uint64_t begin, std::uint64_t end) {
-        const IeeeArithmetic ieee;
         Buffer buffer;
         for (; begin < end; begin += kChunk) {
             work(begin, std::min(kChunk, end - begin), &buffer);
@@ -291,17 +290,23 @@ void dequantize_mx(const std::uint8_t* codes, const std::uint8_t* scales, std::u
     });
 }
 
-#define GRADWIRE_FOR_TYPE(T)                                                                  \
-    template void to_minifloat(const T*, std::uint64_t, Minifloat, std::uint8_t*) noexcept;   \
+#define GRADWIRE_FOR_INPUT(T)                                                               \
+    template void to_minifloat(const T*, std::uint64_t, Minifloat, std::uint8_t*) noexcept; \
+    template void quantize_mx(const T*, std::uint64_t, Minifloat, std::uint8_t*,            \
+                              std::uint8_t*) noexcept
+#define GRADWIRE_FOR_OUTPUT(T)                                                                \
     template void from_minifloat(const std::uint8_t*, std::uint64_t, Minifloat, T*) noexcept; \
-    template void quantize_mx(const T*, std::uint64_t, Minifloat, std::uint8_t*,              \
-                              std::uint8_t*) noexcept;                                        \
     template void dequantize_mx(const std::uint8_t*, const std::uint8_t*, std::uint64_t,      \
                                 Minifloat, T*) noexcept
-GRADWIRE_FOR_TYPE(float);
-GRADWIRE_FOR_TYPE(bfloat16);
-GRADWIRE_FOR_TYPE(float16);
-#undef GRADWIRE_FOR_TYPE
+GRADWIRE_FOR_INPUT(float);
+GRADWIRE_FOR_INPUT(bfloat16);
+GRADWIRE_FOR_INPUT(float16);
+GRADWIRE_FOR_INPUT(double);
+GRADWIRE_FOR_OUTPUT(float);
+GRADWIRE_FOR_OUTPUT(bfloat16);
+GRADWIRE_FOR_OUTPUT(float16);
+#undef GRADWIRE_FOR_INPUT
+#undef GRADWIRE_FOR_OUTPUT
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "float_environment.h"
 #include "gradwire/magnitude.h"
 #include "parallel.h"
 #include "partial.h"
@@ -37,7 +36,6 @@ GRADWIRE_SIMD Floats decode(Words code) noexcept {
 
 template <bool add, typename T>
 void decode_part(const std::uint8_t* codes, std::uint64_t n, T* out) noexcept {
-    const IeeeArithmetic ieee;
     std::uint64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
         const Floats value = decode(load(codes + i));
@@ -104,6 +102,7 @@ template bool quantize_natural(const float*, std::uint64_t, RandomStream, std::u
 template bool quantize_natural(const bfloat16*, std::uint64_t, RandomStream,
                                std::uint8_t*) noexcept;
 template bool quantize_natural(const float16*, std::uint64_t, RandomStream, std::uint8_t*) noexcept;
+template bool quantize_natural(const double*, std::uint64_t, RandomStream, std::uint8_t*) noexcept;
 template void dequantize_natural(const std::uint8_t*, std::uint64_t, float*) noexcept;
 template void dequantize_natural(const std::uint8_t*, std::uint64_t, bfloat16*) noexcept;
 template void dequantize_natural(const std::uint8_t*, std::uint64_t, float16*) noexcept;

@@ -70,7 +70,6 @@ static_assert(kPart == kTile << kPartLevel);
 
 template <typename T>
 double sum_of_part(const T* x, std::uint64_t n, Power power) noexcept {
-    const IeeeArithmetic ieee;
     PairwiseSum total;
     for (std::uint64_t begin = 0; begin < n; begin += kTile) {
         const std::uint64_t size = n - begin < kTile ? n - begin : kTile;
@@ -107,6 +106,7 @@ double sum_of_powers(const T* x, std::uint64_t n, Power power) noexcept {
 GRADWIRE_INSTANTIATE(float)
 GRADWIRE_INSTANTIATE(bfloat16)
 GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
 #undef GRADWIRE_INSTANTIATE
 
 }  // namespace GRADWIRE_ISA

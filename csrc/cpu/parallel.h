@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "float_environment.h"
 #include "gradwire/isa.h"
 #include "gradwire/status.h"
 #include "gradwire/threads.h"
@@ -53,7 +54,7 @@ inline Parts large_parts(std::uint64_t n, std::uint64_t grain) noexcept {
     return {n, size, (n + size - 1) / size};
 }
 
-// Calls work(part) for each part.
+// Calls work(part) for each part, in IEEE arithmetic whatever the modes of the threads are.
 template <typename Work>
 void for_each_part(const Parts& parts, Work work) noexcept {
 #if defined(_OPENMP)
@@ -62,11 +63,13 @@ void for_each_part(const Parts& parts, Work work) noexcept {
     if (count > 1) {
 #pragma omp parallel for num_threads(count) schedule(dynamic, 1)
         for (std::uint64_t part = 0; part < parts.count; ++part) {
+            const IeeeArithmetic ieee;
             work(part);
         }
         return;
     }
 #endif
+    const IeeeArithmetic ieee;
     for (std::uint64_t part = 0; part < parts.count; ++part) {
         work(part);
     }

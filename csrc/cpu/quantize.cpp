@@ -198,7 +198,6 @@ void encode_all(const Source& source, std::uint64_t n, Encoding how, float* erro
         how.given = true;
     }
     in_parallel(n, grain(how.grid.block), [&](std::uint64_t begin, std::uint64_t end) {
-        const IeeeArithmetic ieee;
         Encoding here = how;
         here.random = how.random.from(begin);
         Buffers buffers;
@@ -216,7 +215,6 @@ template <bool add, typename T>
 void decode_all(const std::uint8_t* codes, const float* scales, std::uint64_t n, const Grid& grid,
                 T* out) noexcept {
     in_parallel(n, grain(grid.block), [&](std::uint64_t begin, std::uint64_t end) {
-        const IeeeArithmetic ieee;
         alignas(64) std::uint8_t unpacked[kChunk];
         Decoder<T, add> decoder{grid, scales + scales_before(begin, grid),
                                 codes + grid.bits * plane_bytes(begin), out + begin, unpacked};
@@ -264,11 +262,15 @@ template void quantize(const bfloat16*, std::uint64_t, const Encoding&, float*,
                        std::uint8_t*) noexcept;
 template void quantize(const float16*, std::uint64_t, const Encoding&, float*,
                        std::uint8_t*) noexcept;
+template void quantize(const double*, std::uint64_t, const Encoding&, float*,
+                       std::uint8_t*) noexcept;
 template void compensate_quantize(const float*, const float*, std::uint64_t, const Encoding&,
                                   float*, float*, std::uint8_t*) noexcept;
 template void compensate_quantize(const bfloat16*, const float*, std::uint64_t, const Encoding&,
                                   float*, float*, std::uint8_t*) noexcept;
 template void compensate_quantize(const float16*, const float*, std::uint64_t, const Encoding&,
+                                  float*, float*, std::uint8_t*) noexcept;
+template void compensate_quantize(const double*, const float*, std::uint64_t, const Encoding&,
                                   float*, float*, std::uint8_t*) noexcept;
 template void dequantize(const std::uint8_t*, const float*, std::uint64_t, const Grid&,
                          float*) noexcept;

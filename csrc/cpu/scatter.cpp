@@ -1,6 +1,5 @@
 #include "gradwire/scatter.h"
 
-#include "float_environment.h"
 #include "increasing.h"
 #include "parallel.h"
 #include "simd.h"
@@ -80,7 +79,6 @@ Status scatter_add(T* out, std::uint64_t n, const std::uint32_t* indices, const 
         return status;
     }
     in_parallel(count, kLanes, [=](std::uint64_t begin, std::uint64_t end) {
-        const IeeeArithmetic ieee;
         add_entries(out, indices + begin, values + begin, end - begin);
     });
     return Status::ok;

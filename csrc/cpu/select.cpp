@@ -47,6 +47,7 @@ void momentum_select(const Momentum<T>& arrays, std::uint64_t n, float threshold
 GRADWIRE_INSTANTIATE(float)
 GRADWIRE_INSTANTIATE(bfloat16)
 GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
 #undef GRADWIRE_INSTANTIATE
 
 }  // namespace GRADWIRE_ISA

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "blocks.h"
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
-#include "parallel.h"
 #include "partial.h"
 #include "reductions.h"
 #include "simd.h"
@@ -47,19 +47,6 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float
     }
 }
 
-// Calls work(number, begin, size) for each block; of the one of block 0, for its parts.
-template <typename Work>
-void for_each_block(std::uint64_t n, std::uint64_t block, Work work) noexcept {
-    in_parallel(n, block == 0 ? kLanes : block, [=](std::uint64_t begin, std::uint64_t end) {
-        const IeeeArithmetic ieee;
-        const std::uint64_t length = block == 0 ? end - begin : block;
-        std::uint64_t number = block == 0 ? 0 : begin / block;
-        for (; begin < end; begin += length) {
-            work(number++, begin, std::min(length, end - begin));
-        }
-    });
-}
-
 template <typename Source>
 float mean_magnitude(const Source& source, std::uint64_t begin, std::uint64_t size) noexcept {
     return mean_of(reduce<SumOfMagnitudes>(source, begin, size).result(), size);
@@ -68,8 +55,8 @@ float mean_magnitude(const Source& source, std::uint64_t begin, std::uint64_t si
 template <bool keep_error, typename Source>
 void encode_all(const Source& source, std::uint64_t n, std::uint64_t block, bool given,
                 float* scales, float* error, std::uint8_t* codes) noexcept {
-    const IeeeArithmetic ieee;
     if (block == 0 && n != 0 && !given) {
+        const IeeeArithmetic ieee;
         scales[0] = mean_magnitude(source, 0, n);
         given = true;
     }
@@ -135,11 +122,15 @@ template void quantize_sign(const bfloat16*, std::uint64_t, std::uint64_t, bool,
                             std::uint8_t*) noexcept;
 template void quantize_sign(const float16*, std::uint64_t, std::uint64_t, bool, float*,
                             std::uint8_t*) noexcept;
+template void quantize_sign(const double*, std::uint64_t, std::uint64_t, bool, float*,
+                            std::uint8_t*) noexcept;
 template void compensate_sign(const float*, const float*, std::uint64_t, std::uint64_t, bool,
                               float*, float*, std::uint8_t*) noexcept;
 template void compensate_sign(const bfloat16*, const float*, std::uint64_t, std::uint64_t, bool,
                               float*, float*, std::uint8_t*) noexcept;
 template void compensate_sign(const float16*, const float*, std::uint64_t, std::uint64_t, bool,
+                              float*, float*, std::uint8_t*) noexcept;
+template void compensate_sign(const double*, const float*, std::uint64_t, std::uint64_t, bool,
                               float*, float*, std::uint8_t*) noexcept;
 template void dequantize_sign(const std::uint8_t*, const float*, std::uint64_t, std::uint64_t,
                               float*) noexcept;

@@ -55,6 +55,13 @@ GRADWIRE_SIMD Floats load(const bfloat16* p) noexcept {
 GRADWIRE_SIMD Floats load(const float16* p) noexcept {
     return {_mm256_cvtph_ps(load_128(p)), _mm256_cvtph_ps(load_128(p + 8))};
 }
+GRADWIRE_SIMD __m256 load_eight(const double* p) noexcept {
+    return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(p + 4)),
+                           _mm256_cvtpd_ps(_mm256_loadu_pd(p)));
+}
+GRADWIRE_SIMD Floats load(const double* p) noexcept {
+    return {load_eight(p), load_eight(p + 8)};
+}
 
 GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
     store_256(p, x.low);
@@ -95,6 +102,14 @@ GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     store_256(
         p, _mm256_set_m128i(_mm256_cvtps_ph(x.high, kNearest), _mm256_cvtps_ph(x.low, kNearest)));
+}
+
+GRADWIRE_SIMD Words look_up(const std::uint32_t* table, Words index) noexcept {
+    const auto* const p = reinterpret_cast<const int*>(table);
+    return {_mm256_i32gather_epi32(p, index.low, 4), _mm256_i32gather_epi32(p, index.high, 4)};
+}
+GRADWIRE_SIMD Floats look_up(const float* table, Words index) noexcept {
+    return {_mm256_i32gather_ps(table, index.low, 4), _mm256_i32gather_ps(table, index.high, 4)};
 }
 
 GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {

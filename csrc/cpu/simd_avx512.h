@@ -55,6 +55,11 @@ GRADWIRE_SIMD Floats load(const bfloat16* p) noexcept {
 GRADWIRE_SIMD Floats load(const float16* p) noexcept {
     return {_mm512_cvtph_ps(load_256(p))};
 }
+GRADWIRE_SIMD Floats load(const double* p) noexcept {
+    const __m256 low = _mm512_cvtpd_ps(_mm512_loadu_pd(p));
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(low), _mm512_cvtpd_ps(_mm512_loadu_pd(p + 8)),
+                               1)};
+}
 
 GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
     _mm512_storeu_si512(p, x.v);
@@ -80,6 +85,13 @@ GRADWIRE_SIMD void store(bfloat16* p, Floats x) noexcept {
 }
 GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {
     store_256(p, _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+GRADWIRE_SIMD Words look_up(const std::uint32_t* table, Words index) noexcept {
+    return {_mm512_i32gather_epi32(index.v, table, 4)};
+}
+GRADWIRE_SIMD Floats look_up(const float* table, Words index) noexcept {
+    return {_mm512_i32gather_ps(index.v, table, 4)};
 }
 
 GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {

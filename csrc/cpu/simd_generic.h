@@ -54,6 +54,10 @@ GRADWIRE_SIMD Floats load(const bfloat16* p) noexcept {
 GRADWIRE_SIMD Floats load(const float16* p) noexcept {
     return each<Floats>([=](std::uint64_t i) { return widen(p[i]); });
 }
+// Rounded as the floating-point environment says: see float_environment.h.
+GRADWIRE_SIMD Floats load(const double* p) noexcept {
+    return each<Floats>([=](std::uint64_t i) { return static_cast<float>(p[i]); });
+}
 GRADWIRE_SIMD Words load(const std::uint32_t* p) noexcept {
     Words result;
     std::memcpy(result.lane, p, sizeof result.lane);
@@ -91,6 +95,14 @@ GRADWIRE_SIMD void store(std::uint8_t* p, Words x) noexcept {  // the low 8 bits
     for (std::uint64_t i = 0; i < kLanes; ++i) {
         p[i] = static_cast<std::uint8_t>(x.lane[i]);
     }
+}
+
+// table[index] of each lane.
+GRADWIRE_SIMD Words look_up(const std::uint32_t* table, Words index) noexcept {
+    return each<Words>([&](std::uint64_t i) { return table[index.lane[i]]; });
+}
+GRADWIRE_SIMD Floats look_up(const float* table, Words index) noexcept {
+    return each<Floats>([&](std::uint64_t i) { return table[index.lane[i]]; });
 }
 
 // Past the caches, for what is not read again soon; p is aligned to 64 bytes. Other threads see it

@@ -113,6 +113,7 @@ float absmax(const T* x, std::uint64_t n) noexcept {
 template <typename T>
 void histogram(const T* x, std::uint64_t n, unsigned shift, unsigned bits, std::uint32_t prefix,
                std::uint64_t* counts) noexcept {
+    const IeeeArithmetic ieee;
     __builtin_memset(counts, 0, (std::uint64_t{1} << bits) * sizeof(std::uint64_t));
     if (shift + bits == kMagnitudeBits && bits <= kDigits[0].bits && n >= kBins) {
         if (prefix == 0) {
@@ -131,6 +132,7 @@ std::uint64_t kth_magnitude_workspace(std::uint64_t n) noexcept {
 template <typename T>
 Status kth_magnitude(const T* x, std::uint64_t n, std::uint64_t k, Workspace workspace,
                      float* result) noexcept {
+    const IeeeArithmetic ieee;
     if (workspace.bytes < kth_magnitude_workspace(n)) {
         return Status::workspace_too_small;
     }
@@ -162,6 +164,7 @@ Status kth_magnitude(const T* x, std::uint64_t n, std::uint64_t k, Workspace wor
 GRADWIRE_INSTANTIATE(float)
 GRADWIRE_INSTANTIATE(bfloat16)
 GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
 #undef GRADWIRE_INSTANTIATE
 
 }  // namespace GRADWIRE_ISA

@@ -171,6 +171,7 @@ std::uint64_t topk_workspace(std::uint64_t n, std::uint64_t k) noexcept {
 template <typename T>
 Status topk(const T* x, std::uint64_t n, std::uint64_t k, Entries out, Workspace workspace,
             Selection* result) noexcept {
+    const IeeeArithmetic ieee;
     return checked(n, k, out, workspace, result, [&](std::uint64_t most, const Scratch& space) {
         return most == 0 ? Selection{0, 0, 0.0F} : topk_of(x, n, most, space, out);
     });
@@ -208,6 +209,7 @@ Status momentum_topk(const Momentum<T>& arrays, std::uint64_t n, std::uint64_t k
 GRADWIRE_INSTANTIATE(float)
 GRADWIRE_INSTANTIATE(bfloat16)
 GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
 #undef GRADWIRE_INSTANTIATE
 
 }  // namespace GRADWIRE_ISA

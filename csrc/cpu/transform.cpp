@@ -186,12 +186,10 @@ struct Transform {
                             float* out) const noexcept {
         const std::uint64_t piece = size / pieces_of(size);
         for_each_part({size, piece, pieces_of(size)}, [=](std::uint64_t part) {
-            const IeeeArithmetic ieee;
             const std::uint64_t begin = part * piece;
             stages_within(x + begin, piece, first + begin, out + begin);
         });
         in_parallel(piece, kLanes, [=](std::uint64_t begin, std::uint64_t end) {
-            const IeeeArithmetic ieee;
             combine(out, size, begin, end);
         });
     }
@@ -268,7 +266,6 @@ void hadamard(const float* x, std::uint64_t n, std::uint64_t block, Signs signs,
         });
     } else {
         in_parallel(whole, step, [=](std::uint64_t begin, std::uint64_t end) {
-            const IeeeArithmetic every;
             for (; begin < end; begin += step) {
                 transform.stages_within(x + begin, step, begin, out + begin);
                 transform.signs_after(out + begin, step, begin);

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from kernel_inputs import assert_same_bits, vector
+from kernel_inputs import assert_same_bits, doubles, vector
 
-from gradwire.kernels import RandomStream
+from gradwire.kernels import RandomStream, reference
 
 DTYPES = ("float32", "bfloat16", "float16")
+INPUT_DTYPES = (*DTYPES, "float64")
 SIZES = (0, 1, 7, 8, 15, 16, 17, 511, 512, 513, 1024, 1039, 3001)
 BLOCKS = (0, 16, 48, 512, 528, 2048, 65536)
 
@@ -24,9 +25,15 @@ streams = st.builds(
 
 
 def typed(x: np.ndarray, dtype: str) -> tuple[Any, np.ndarray]:
-    """Return x in a dtype (bfloat16 as a torch tensor), and its values in float32."""
+    """Return x in a dtype (bfloat16 as a torch tensor), and its values in float32.
+
+    As float64 it is x give or take half of its last place.
+    """
     if dtype == "float32":
         return x, x
+    if dtype == "float64":
+        wide = doubles(x, x.size)
+        return wide, reference.to_float32(wide)
     with np.errstate(all="ignore"):
         if dtype == "float16":
             half = x.astype(np.float16)

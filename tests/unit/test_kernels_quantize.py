@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kernel_inputs import FLAVOURS, WITHOUT_NAN, assert_same_bits, quick, vector
 from quantizer_inputs import (
     DTYPES,
+    INPUT_DTYPES,
     assert_same_values,
     blocks,
     guarded,
@@ -52,7 +53,7 @@ def test_random_bits_are_halves_of_philox_words():
 
 
 @quick
-@given(sizes, st.sampled_from(FLAVOURS), seeds, st.sampled_from(DTYPES), blocks, grids(),
+@given(sizes, st.sampled_from(FLAVOURS), seeds, st.sampled_from(INPUT_DTYPES), blocks, grids(),
        st.none() | streams)  # fmt: skip
 def test_quantize_equals_specification(n, flavour, seed, dtype, block, grid, random):
     x, wide = inputs(n, flavour, seed, dtype)
@@ -66,7 +67,7 @@ def test_quantize_equals_specification(n, flavour, seed, dtype, block, grid, ran
 
 
 @quick
-@given(sizes, st.sampled_from(FLAVOURS), seeds, st.sampled_from(DTYPES), blocks, grids(),
+@given(sizes, st.sampled_from(FLAVOURS), seeds, st.sampled_from(INPUT_DTYPES), blocks, grids(),
        st.none() | streams, st.booleans(), st.booleans())  # fmt: skip
 def test_compensate_quantize_equals_specification(
     n, flavour, seed, dtype, block, grid, random, in_place, with_given

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kernel_inputs import FLAVOURS, assert_same_bits, quick, vector
 from quantizer_inputs import (
     DTYPES,
+    INPUT_DTYPES,
     assert_same_values,
     blocks,
     guarded,
@@ -30,7 +31,7 @@ flavours = st.sampled_from(FLAVOURS)
 
 
 @quick
-@given(sizes, flavours, seeds, st.sampled_from(DTYPES), blocks, st.booleans())
+@given(sizes, flavours, seeds, st.sampled_from(INPUT_DTYPES), blocks, st.booleans())
 def test_quantize_sign_equals_specification(n, flavour, seed, dtype, block, with_given):
     x, wide = inputs(n, flavour, seed, dtype)
     count = kernels.scale_count(n, block)
@@ -42,7 +43,7 @@ def test_quantize_sign_equals_specification(n, flavour, seed, dtype, block, with
 
 
 @quick
-@given(sizes, flavours, seeds, st.sampled_from(DTYPES), blocks, st.booleans(), st.booleans())
+@given(sizes, flavours, seeds, st.sampled_from(INPUT_DTYPES), blocks, st.booleans(), st.booleans())
 def test_compensate_sign_equals_specification(n, flavour, seed, dtype, block, in_place, shared):
     gradient, wide = inputs(n, flavour, seed, dtype)
     residual = vector(n, flavour, seed + 1, 1)
@@ -112,7 +113,7 @@ def test_signs_refuse_what_does_not_fit():
 
 
 @quick
-@given(sizes, flavours, seeds, st.sampled_from(DTYPES), streams)
+@given(sizes, flavours, seeds, st.sampled_from(INPUT_DTYPES), streams)
 def test_quantize_natural_equals_specification(n, flavour, seed, dtype, random):
     x, wide = inputs(n, flavour, seed, dtype)
     codes, finite = kernels.quantize_natural(x, random)

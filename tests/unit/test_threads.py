@@ -45,6 +45,7 @@ VECTORS = {
     "all equal": np.full(SIZE, -1.5, np.float32),
     "one": np.eye(1, SIZE, SIZE - 1, dtype=np.float32)[0],
     "none": np.zeros(SIZE, np.float32),
+    "double": _normal(1).astype(np.float64) * (1 + 1e-9),
     "half": _normal(1).astype(np.float16),
     "not finite": np.where(np.arange(SIZE) == SIZE - 5, np.float32(np.nan), _normal(1)),
 }
@@ -97,6 +98,13 @@ def _signs(block: int) -> Any:
     coded = kernels.compensate_sign(GRADIENT, RESIDUAL, block, error)
     kernels.dequantize_sign_add(*coded, block, out)
     return coded, error, out, kernels.quantize_sign(GRADIENT, block)
+
+
+def _dynamic(block: int) -> Any:
+    error, out = np.full(SIZE, 7, np.float32), RESIDUAL.copy()
+    coded = kernels.compensate_quantize_dynamic(GRADIENT, RESIDUAL, block, error)
+    kernels.dequantize_dynamic_add(*coded, block, out)
+    return coded, error, out, kernels.quantize_dynamic(GRADIENT, block)
 
 
 def _natural() -> Any:
@@ -158,6 +166,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "signs 512": lambda: _signs(512),
     "signs 48": lambda: _signs(48),
     "signs as one": lambda: _signs(0),
+    "dynamic 256": lambda: _dynamic(256),
+    "dynamic as one": lambda: _dynamic(0),
     "natural": _natural,
     "minifloats": _minifloats,
     "packed": _packed,

@@ -11,6 +11,8 @@
 //
 // Numbers are rounded to nearest, ties to even, denormals included; finite ones beyond the largest
 // become the largest.
+//
+// x: float, bfloat16, float16 or double (see types.h); decoded values: the first three.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,8 @@
 // min(max(e, 18), 145) - 18: 1 to 127 stand for 2^-108 to 2^18, and 0 for a zero of that sign.
 // So below 2^-108 everything but what is rounded up to it becomes zero, and above 2^18 everything
 // saturates. Infinities and NaN saturate too: the encoder reports them.
+//
+// x: float, bfloat16, float16 or double (see types.h); decoded values: the first three.
 #pragma once
 
 #include <cstdint>

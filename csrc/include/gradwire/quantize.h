@@ -1,5 +1,5 @@
-// Uniform quantisation in blocks: float32, bfloat16 or float16 to codes of 1 to 8 bits and one or
-// two float32 scales for each block.
+// Uniform quantisation in blocks: float32, bfloat16, float16 or double (see types.h) to codes of 1
+// to 8 bits and one or two float32 scales for each block.
 //
 // Codes. n codes of b bits are cut into chunks of 512. A chunk of m codes has b planes one after
 // the other, the least significant first: plane j holds bit j of every code in ceil(m / 8) bytes,
@@ -69,8 +69,9 @@ void quantize(const T* x, std::uint64_t n, const Encoding& how, float* scales,
               std::uint8_t* codes) noexcept;
 
 // acc = residual + gradient (in this operand order), quantised; error = acc - decoded value.
-// error may be gradient itself; nothing else may overlap. 12 + bits / 8 bytes per element (float32,
-// in place), 8 more if a block does not fit in the cache and scales are not given.
+// error may be gradient itself if T is float; nothing else may overlap. 12 + bits / 8 bytes per
+// element (float32, in place), 8 more if a block does not fit in the cache and scales are not
+// given.
 template <typename T>
 void compensate_quantize(const T* gradient, const float* residual, std::uint64_t n,
                          const Encoding& how, float* error, float* scales,

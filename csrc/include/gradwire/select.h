@@ -4,7 +4,7 @@
 // in index order. Zeros of either sign are never selected. n < 2^32.
 // Entries of an output buffer beyond `written` are scratch: their contents are unspecified.
 //
-// T is float, bfloat16 or float16. Values come out as float, which holds each of them exactly.
+// T is float, bfloat16, float16 or double (see types.h). Values come out as float.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ template <typename T>
 void select(const T* x, std::uint64_t n, float threshold, Entries out, Selection* result) noexcept;
 
 // acc = residual + gradient (in this operand order) and select(acc, threshold), in one pass: 12
-// bytes per element of float32 + 8 per entry. acc may be gradient itself; nothing else may overlap.
+// bytes per element of float32 + 8 per entry. acc may be gradient itself if T is float; nothing
+// else may overlap.
 template <typename T>
 void compensate_select(const T* gradient, const float* residual, std::uint64_t n, float threshold,
                        float* acc, Entries out, Selection* result) noexcept;

@@ -9,6 +9,9 @@
 // i + 1, and divided by the elements. Non-finite x makes it NaN, and the whole block decodes to
 // NaN. Given scales are read instead of computed.
 //
+// x and gradient: float, bfloat16, float16 or double (see types.h); decoded values: the first
+// three.
+//
 // block: a multiple of 16, or 0 for one block of everything.
 #pragma once
 
@@ -26,8 +29,8 @@ void quantize_sign(const T* x, std::uint64_t n, std::uint64_t block, bool given,
                    std::uint8_t* codes) noexcept;
 
 // acc = residual + gradient (in this operand order), quantised; error = acc - decoded value.
-// error may be gradient itself; nothing else may overlap. 12 + 1/8 bytes per element (float32, in
-// place).
+// error may be gradient itself if T is float; nothing else may overlap. 12 + 1/8 bytes per element
+// (float32, in place).
 template <typename T>
 void compensate_sign(const T* gradient, const float* residual, std::uint64_t n, std::uint64_t block,
                      bool given, float* error, float* scales, std::uint8_t* codes) noexcept;

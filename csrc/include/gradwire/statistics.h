@@ -1,6 +1,6 @@
 // Statistics of magnitudes (see magnitude.h): one read of x each unless stated otherwise.
 //
-// T is float, bfloat16 or float16.
+// T is float, bfloat16, float16 or double (see types.h).
 #pragma once
 
 #include <cstdint>

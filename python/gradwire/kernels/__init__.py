@@ -2,10 +2,11 @@
 
 Arrays are NumPy arrays, torch CPU tensors or others that offer DLPack: one-dimensional, contiguous,
 fewer than 2**32 elements. Anything else raises ConfigError naming the argument, and a CUDA tensor
-raises MissingDependencyError. Nothing is copied or converted behind the caller's back, and
-native code runs without the interpreter lock. Results are bit-identical to the NumPy specification
-in `gradwire.kernels.reference`. The sum of two NaNs is NaN, but which of the two payloads it
-carries is not specified.
+raises MissingDependencyError. Nothing is copied or converted behind the caller's back, and native
+code runs without the interpreter lock. Results are bit-identical to the NumPy specification in
+`gradwire.kernels.reference`. Kernels that take float64 compute with what ``x.astype(np.float32)``
+gives: rounded to nearest even, infinite beyond float32's range. The sum of two NaNs is NaN, but
+which of the two payloads it carries is not specified.
 """
 
 from gradwire.kernels.arithmetic import add, scale, scale_add
@@ -19,6 +20,12 @@ from gradwire.kernels.bits import (
 )
 from gradwire.kernels.buffers import Selected
 from gradwire.kernels.casts import from_bfloat16, to_bfloat16
+from gradwire.kernels.dynamic import (
+    compensate_quantize_dynamic,
+    dequantize_dynamic,
+    dequantize_dynamic_add,
+    quantize_dynamic,
+)
 from gradwire.kernels.indices import (
     decode_indices,
     encode_indices,
@@ -70,12 +77,15 @@ __all__ = [
     "clear",
     "code_bytes",
     "compensate_quantize",
+    "compensate_quantize_dynamic",
     "compensate_select",
     "compensate_sign",
     "compensate_topk",
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_dynamic",
+    "dequantize_dynamic_add",
     "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
@@ -101,6 +111,7 @@ __all__ = [
     "packed_size",
     "philox4x32",
     "quantize",
+    "quantize_dynamic",
     "quantize_mx",
     "quantize_natural",
     "quantize_sign",

@@ -24,8 +24,9 @@ FORMAT_BITS = {"e4m3": 8, "e5m2": 8, "e3m2": 6, "e2m3": 6, "e2m1": 4, "int8": 8}
 def to_fp8(x: Array, format: str = "e4m3", out: Array | None = None) -> Array:
     """Return x in 8 bits, "e4m3" or "e5m2".
 
-    x: (n,) float32, float16 or bfloat16. out: at least (n,) uint8, allocated when None. NaN stays
-    NaN; infinity stays infinity in e5m2 and becomes NaN in e4m3. sizeof(x) + 1 bytes per element.
+    x: (n,) float32, float16, bfloat16 or float64. out: at least (n,) uint8, allocated when None.
+    NaN stays NaN; infinity stays infinity in e5m2 and becomes NaN in e4m3. sizeof(x) + 1 bytes per
+    element.
     """
     n = length(x)
     out = allocate(n, "uint8", x) if out is None else trimmed(out, n)
@@ -50,7 +51,7 @@ def quantize_mx(
 ) -> Quantized:
     """Return x in MX blocks: codes and scales, both uint8.
 
-    x: (n,) float32, float16 or bfloat16; format: any of the module's. out_codes: at least
+    x: (n,) float32, float16, bfloat16 or float64; format: any of the module's. out_codes: at least
     (bits * ceil(n / 8),), out_scales: at least (ceil(n / 32),) uint8; allocated when None. The
     scale is the exponent of the largest magnitude less that of the format's largest number,
     confined to [-127, 127], plus 127. sizeof(x) + bits / 8 bytes per element.

@@ -32,9 +32,10 @@ def momentum_select(
 ) -> Selected:
     """Write the new momentum and residual and select every non-zero ``|residual| >= threshold``.
 
-    gradient: (n,) float32, float16 or bfloat16; momentum, residual, out_momentum, out_acc (the new
-    residual): (n,) float32. out_momentum may be gradient itself; no other arrays may share memory.
-    Outputs and result: see select. One pass, 20 bytes per element of float32.
+    gradient: (n,) float32, float16, bfloat16 or float64; momentum, residual, out_momentum, out_acc
+    (the new residual): (n,) float32. out_momentum may be gradient itself if that is float32; no
+    other arrays may share memory. Outputs and result: see select. One pass, 20 bytes per element of
+    float32.
     """
     threshold = magnitude("momentum_select: threshold", threshold)
     result = native.cpu.momentum_select(

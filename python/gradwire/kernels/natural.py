@@ -20,8 +20,8 @@ def quantize_natural(
 ) -> tuple[Array, bool]:
     """Return the codes of x, and whether all of x is finite: codes cannot show it.
 
-    x: (n,) float32, float16 or bfloat16. out_codes: at least (n,) uint8, allocated when None.
-    sizeof(x) + 1 bytes per element.
+    x: (n,) float32, float16, bfloat16 or float64. out_codes: at least (n,) uint8, allocated when
+    None. sizeof(x) + 1 bytes per element.
     """
     n = length(x)
     out_codes = allocate(n, "uint8", x) if out_codes is None else trimmed(out_codes, n)

@@ -69,12 +69,12 @@ def quantize(
 ) -> Quantized:
     """Quantise x.
 
-    x: (n,) float32, float16 or bfloat16. bits, block, levels (None: as many as the bits allow;
-    must be None for "minmax"), scale: see the module. random: stochastic rounding if not None.
-    given: (scale_count,) float32, scales to use instead of computing them. out_codes: at least
-    (code_bytes,) uint8; out_scales: at least (scale_count,) float32; allocated when None.
-    Raises ConfigError. Moves sizeof(x) + bits / 8 bytes per element, sizeof(x) more if a block
-    does not fit in the cache and scales are not given.
+    x: (n,) float32, float16, bfloat16 or float64. bits, block, levels (None: as many as the bits
+    allow; must be None for "minmax"), scale: see the module. random: stochastic rounding if not
+    None. given: (scale_count,) float32, scales to use instead of computing them. out_codes: at
+    least (code_bytes,) uint8; out_scales: at least (scale_count,) float32; allocated when None.
+    Raises ConfigError. Moves sizeof(x) + bits / 8 bytes per element, sizeof(x) more if a block does
+    not fit in the cache and scales are not given.
     """
     result = outputs(x, bits, block, scale, given, out_codes, out_scales)
     native.cpu.quantize(
@@ -99,10 +99,10 @@ def compensate_quantize(
 ) -> Quantized:
     """Quantise ``acc = residual + gradient`` and keep ``out_error = acc - decoded value``.
 
-    gradient: (n,) float32, float16 or bfloat16; residual, out_error: (n,) float32. out_error may be
-    gradient itself; no other arrays may share memory. The residual is only read. The error of a
-    block with NaN or infinity is NaN. The rest as for quantize. One pass: 12 + bits / 8 bytes per
-    element in float32 and in place.
+    gradient: (n,) float32, float16, bfloat16 or float64; residual, out_error: (n,) float32.
+    out_error may be gradient itself if that is float32; no other arrays may share memory. The
+    residual is only read. The error of a block with NaN or infinity is NaN. The rest as for
+    quantize. One pass: 12 + bits / 8 bytes per element in float32 and in place.
     """
     result = outputs(gradient, bits, block, scale, given, out_codes, out_scales)
     native.cpu.compensate_quantize(

@@ -7,6 +7,9 @@ is above infinity, and infinity above every finite number. Every operation here 
 - exact in its ties: the lowest index wins;
 - ordered: indices come out strictly increasing;
 - blind to zeros: neither +0 nor -0 is ever selected, and k counts non-zeros.
+
+Values come out as float32. That holds float16 and bfloat16 exactly; float64 is rounded to it as it
+is read, to nearest even, before anything else: beyond its range lies infinity.
 """
 
 from __future__ import annotations
@@ -32,13 +35,13 @@ def topk(
 ) -> Selected:
     """Select the k entries of largest magnitude, exactly.
 
-    x: (n,) float32, float16 or bfloat16; k >= 0. out_indices, out_values: at least (min(k, n),)
-    uint32 and float32; workspace: at least (topk_workspace(n, k),) uint8; each is allocated when
-    None, the outputs of the same kind (NumPy or torch) as x. Returns found = min(k, non-zeros);
-    threshold is the smallest selected magnitude when k were found, else 0.0. Determinism, ties and
-    order: see the module. Reads x once if a sample of it (1/64) tells well enough where the k-th
-    magnitude lies, which it does unless neighbours are alike and far ones are not; else three to
-    five times.
+    x: (n,) float32, float16, bfloat16 or float64; k >= 0. out_indices, out_values: at least
+    (min(k, n),) uint32 and float32; workspace: at least (topk_workspace(n, k),) uint8; each is
+    allocated when None, the outputs of the same kind (NumPy or torch) as x. Returns found =
+    min(k, non-zeros); threshold is the smallest selected magnitude when k were found, else 0.0.
+    Determinism, ties and order: see the module. Reads x once if a sample of it (1/64) tells well
+    enough where the k-th magnitude lies, which it does unless neighbours are alike and far ones are
+    not; else three to five times.
     """
     k, n = integer("topk: k", k, 0, MAX_LENGTH), length(x)
     indices, values = entries(out_indices, out_values, min(k, n), x)
@@ -49,9 +52,9 @@ def topk(
 def select(x: Array, threshold: float, out_indices: Array, out_values: Array) -> Selected:
     """Select every non-zero entry with ``|x| >= threshold``.
 
-    x: (n,) float32, float16 or bfloat16; threshold >= 0 is rounded to float32 and returned so.
-    out_indices: (c,) uint32 and out_values: (c,) float32 are the capacity: when found exceeds it,
-    the first c entries were written. Determinism and order: see the module. One read.
+    x: (n,) float32, float16, bfloat16 or float64; threshold >= 0 is rounded to float32 and returned
+    so. out_indices: (c,) uint32 and out_values: (c,) float32 are the capacity: when found exceeds
+    it, the first c entries were written. Determinism and order: see the module. One read.
     """
     threshold = magnitude("select: threshold", threshold)
     result = native.cpu.select(x, threshold, out_indices, out_values)
@@ -68,9 +71,10 @@ def compensate_select(
 ) -> Selected:
     """Write ``acc = residual + gradient`` and select every non-zero ``|acc| >= threshold``.
 
-    gradient: (n,) float32, float16 or bfloat16; residual, out_acc: (n,) float32. out_acc may be
-    gradient itself; no other arrays may share memory. The residual is never written. Threshold,
-    outputs and result: see select. One pass, 12 bytes per element of float32.
+    gradient: (n,) float32, float16, bfloat16 or float64; residual, out_acc: (n,) float32. out_acc
+    may be gradient itself if that is float32; no other arrays may share memory. The residual is
+    never written. Threshold, outputs and result: see select. One pass, 12 bytes per element of
+    float32.
     """
     threshold = magnitude("compensate_select: threshold", threshold)
     result = native.cpu.compensate_select(
@@ -91,11 +95,12 @@ def compensate_topk(
 ) -> Selected:
     """Write ``acc = residual + gradient`` and select its k entries of largest magnitude, exactly.
 
-    gradient: (n,) float32, float16 or bfloat16; residual, out_acc: (n,) float32. out_acc may be
-    gradient itself; no other arrays may share memory. The residual is never written. floor >= 0, a
-    guess somewhat below the k-th magnitude (0.0: a sample tells one), changes the speed and never
-    the result: 12 bytes per element of float32 while between k and 3 * k entries reach it, else
-    what topk of the accumulator reads comes on top. Outputs, workspace and result: see topk.
+    gradient: (n,) float32, float16, bfloat16 or float64; residual, out_acc: (n,) float32. out_acc
+    may be gradient itself if that is float32; no other arrays may share memory. The residual is
+    never written. floor >= 0, a guess somewhat below the k-th magnitude (0.0: a sample tells one),
+    changes the speed and never the result: 12 bytes per element of float32 while between k and
+    3 * k entries reach it, else what topk of the accumulator reads comes on top. Outputs, workspace
+    and result: see topk.
     """
     k, n = integer("compensate_topk: k", k, 0, MAX_LENGTH), length(gradient)
     floor = magnitude("compensate_topk: floor", floor)

@@ -27,8 +27,8 @@ def quantize_sign(
 ) -> Quantized:
     """Return the signs of x and their scales.
 
-    x: (n,) float32, float16 or bfloat16. given: (blocks,) float32, scales to use instead of
-    computing them. out_codes: at least (ceil(n / 8),) uint8; out_scales: at least (blocks,)
+    x: (n,) float32, float16, bfloat16 or float64. given: (blocks,) float32, scales to use instead
+    of computing them. out_codes: at least (ceil(n / 8),) uint8; out_scales: at least (blocks,)
     float32; allocated when None. sizeof(x) + 1/8 bytes per element, sizeof(x) more if a block does
     not fit in the cache and scales are not given.
     """
@@ -49,9 +49,10 @@ def compensate_sign(
 ) -> Quantized:
     """Code ``acc = residual + gradient`` and keep ``out_error = acc - decoded value``.
 
-    gradient: (n,) float32, float16 or bfloat16; residual, out_error: (n,) float32. out_error may be
-    gradient itself; no other arrays may share memory. The residual is only read. The rest as for
-    quantize_sign. One pass: 12 + 1/8 bytes per element in float32 and in place.
+    gradient: (n,) float32, float16, bfloat16 or float64; residual, out_error: (n,) float32.
+    out_error may be gradient itself if that is float32; no other arrays may share memory. The
+    residual is only read. The rest as for quantize_sign. One pass: 12 + 1/8 bytes per element in
+    float32 and in place.
     """
     result = outputs(gradient, 1, block, "mean", given, out_codes, out_scales)
     native.cpu.compensate_sign(

@@ -1,7 +1,8 @@
 """What a vector's magnitudes look like: finiteness, histogram, k-th largest.
 
 Magnitudes are the float32 bits without the sign, compared as integers: NaN above infinity above
-finite numbers. Everything here is exact and deterministic.
+finite numbers. Everything here is exact and deterministic. A float64 element counts as the float32
+nearest to it: one beyond float32's range is infinite.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAGNITUDE_BITS = 31
 def finite_check(x: Array) -> bool:
     """Return True if x has neither NaN nor infinity.
 
-    x: (n,) float32, float16 or bfloat16. One read; stops early when it finds one.
+    x: (n,) float32, float16, bfloat16 or float64. One read; stops early when it finds one.
     """
     return bool(native.cpu.finite_check(x))
 
@@ -30,7 +31,7 @@ def finite_check(x: Array) -> bool:
 def absmax(x: Array) -> float:
     """Return the largest magnitude of x; 0.0 if x is empty, NaN if it has one.
 
-    x: (n,) float32, float16 or bfloat16. Exact; one read.
+    x: (n,) float32, float16, bfloat16 or float64. Exact; one read.
     """
     return float(native.cpu.absmax(x))
 
@@ -38,9 +39,9 @@ def absmax(x: Array) -> float:
 def norm(x: Array, order: int = 2) -> float:
     """Return the sum of magnitudes (order 1) or the Euclidean norm (order 2) of x, in float64.
 
-    x: (n,) float32, float16 or bfloat16. The same bits everywhere: in tiles of 4,096 elements lane
-    l of 16 adds the elements l, l + 16, ... in index order; the lanes of a tile are added pairwise,
-    and so are the tiles, as a binary counter carries. One read.
+    x: (n,) float32, float16, bfloat16 or float64. The same bits everywhere: in tiles of 4,096
+    elements lane l of 16 adds the elements l, l + 16, ... in index order; the lanes of a tile are
+    added pairwise, and so are the tiles, as a binary counter carries. One read.
     """
     if order not in (1, 2):
         raise ConfigError(f"norm: order must be 1 or 2, got {order!r}")
@@ -51,9 +52,9 @@ def norm(x: Array, order: int = 2) -> float:
 def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | None = None) -> Array:
     """Count the non-zero elements of x by `bits` bits of their magnitude.
 
-    x: (n,) float32, float16 or bfloat16, which count as the float32 they stand for. Of the elements
-    with ``magnitude >> (shift + bits) == prefix``, each is counted in bin
-    ``(magnitude >> shift) & (2**bits - 1)``. 1 <= bits <= 24, shift + bits <= 31. out: at least
+    x: (n,) float32, float16, bfloat16 or float64, which count as the float32 they stand for or are
+    nearest to. Of the elements with ``magnitude >> (shift + bits) == prefix``, each is counted in
+    bin ``(magnitude >> shift) & (2**bits - 1)``. 1 <= bits <= 24, shift + bits <= 31. out: at least
     (2**bits,) uint64; overwritten. Returns the counts, (2**bits,) uint64. One read.
     """
     bits = integer("histogram: bits", bits, 1, MAX_HISTOGRAM_BITS)
@@ -70,8 +71,8 @@ def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | Non
 def kth_magnitude(x: Array, k: int) -> float:
     """Return the k-th largest magnitude of x, exactly; 0.0 if x has fewer than k non-zeros.
 
-    x: (n,) float32, float16 or bfloat16; k >= 1. Reads x twice, or three times where a sample of it
-    misleads.
+    x: (n,) float32, float16, bfloat16 or float64; k >= 1. Reads x twice, or three times where a
+    sample of it misleads.
     """
     k = integer("kth_magnitude: k", k, 1, MAX_LENGTH)
     work = np.empty(native.cpu.kth_magnitude_workspace(length(x)), np.uint8)

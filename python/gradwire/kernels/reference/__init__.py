@@ -1,7 +1,8 @@
 """The kernels in plain NumPy: the specification that native results equal bit for bit.
 
 Written to be read, not to be fast. Signatures are those of `gradwire.kernels` without output
-buffers and workspace; arguments are taken to be valid.
+buffers and workspace; arguments are taken to be valid, and vectors to be float32: the 16-bit types
+are widened first, and float64 is rounded (`casts.to_float32`).
 """
 
 from gradwire.kernels.reference.arithmetic import add, scale, scale_add
@@ -13,7 +14,14 @@ from gradwire.kernels.reference.bits import (
     unpack_base3,
     unpack_bits,
 )
-from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16
+from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16, to_float32
+from gradwire.kernels.reference.dynamic import (
+    compensate_quantize_dynamic,
+    dequantize_dynamic,
+    dequantize_dynamic_add,
+    dynamic_table,
+    quantize_dynamic,
+)
 from gradwire.kernels.reference.indices import decode_indices, encode_indices, encoded_size
 from gradwire.kernels.reference.minifloats import dequantize_mx, from_fp8, quantize_mx, to_fp8
 from gradwire.kernels.reference.natural import (
@@ -57,17 +65,21 @@ __all__ = [
     "base3_size",
     "clear",
     "compensate_quantize",
+    "compensate_quantize_dynamic",
     "compensate_select",
     "compensate_sign",
     "compensate_topk",
     "decode_indices",
     "dequantize",
     "dequantize_add",
+    "dequantize_dynamic",
+    "dequantize_dynamic_add",
     "dequantize_mx",
     "dequantize_natural",
     "dequantize_natural_add",
     "dequantize_sign",
     "dequantize_sign_add",
+    "dynamic_table",
     "encode_indices",
     "encoded_size",
     "finite_check",
@@ -86,6 +98,7 @@ __all__ = [
     "packed_size",
     "philox4x32",
     "quantize",
+    "quantize_dynamic",
     "quantize_mx",
     "quantize_natural",
     "quantize_sign",
@@ -98,6 +111,7 @@ __all__ = [
     "scatter_add",
     "select",
     "to_bfloat16",
+    "to_float32",
     "to_fp8",
     "topk",
     "unpack_base3",

@@ -1,4 +1,4 @@
-"""float32 to and from the 16-bit types."""
+"""float32 to and from the 16-bit types, and from float64."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ def widen(x: NDArray[Any]) -> NDArray[Any]:
     if x.dtype == np.uint16:
         return from_bfloat16(x)
     return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def to_float32(x: NDArray[np.float64]) -> Floats:
+    """Return x rounded to float32, to nearest even; infinite beyond its range, NaN made quiet."""
+    with np.errstate(all="ignore"):
+        return x.astype(np.float32)
 
 
 def narrow(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

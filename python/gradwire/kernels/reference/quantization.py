@@ -1,6 +1,6 @@
 """Uniform quantisation in blocks; the arithmetic of `csrc/include/gradwire/quantize.h`.
 
-x is float32 here; the 16-bit types are widened first, which is exact.
+x is float32 here; the 16-bit types are widened first, which is exact, and float64 is rounded.
 """
 
 from __future__ import annotations
