@@ -72,9 +72,8 @@ class EntryWriter {
 // Appends the elements i, begin <= i < end, with magnitude >= floor (floor >= 1) to the `count`
 // entries in out, and returns the new count. Counts on when out is full, but writes no more.
 template <typename Source>
-GRADWIRE_SIMD std::uint64_t compact(const Source& source, std::uint64_t begin, std::uint64_t end,
-                                    std::uint32_t floor, const Entries& out,
-                                    std::uint64_t count) noexcept {
+std::uint64_t compact(const Source& source, std::uint64_t begin, std::uint64_t end,
+                      std::uint32_t floor, const Entries& out, std::uint64_t count) noexcept {
     const Words limit = words(floor);
     const auto numbers_at = [](std::uint64_t i) {
         return lane_numbers() + words(static_cast<std::uint32_t>(i));

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::uint32_t kNan = 0x7FC00000U;
 
-// Calls work(number, begin, size) for each block.
 // NaN where there is an element that is not finite.
 template <typename Source>
 float scale_of(const Source& source, std::uint64_t begin, std::uint64_t size) noexcept {

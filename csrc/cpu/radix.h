@@ -72,8 +72,8 @@ GRADWIRE_SIMD void count_leading_bits(Floats x, Words shift, std::uint32_t* coun
 
 // Adds the elements i, begin <= i < end, to the counts of their leading bits.
 template <typename Source>
-GRADWIRE_SIMD void count_range(const Source& source, std::uint64_t begin, std::uint64_t end,
-                               unsigned from, std::uint32_t* counts) noexcept {
+void count_range(const Source& source, std::uint64_t begin, std::uint64_t end, unsigned from,
+                 std::uint32_t* counts) noexcept {
     const Words shift = words(from);
     std::uint64_t zeros = 0;
     std::uint64_t i = begin;
@@ -90,8 +90,8 @@ GRADWIRE_SIMD void count_range(const Source& source, std::uint64_t begin, std::u
 // Adds the elements of [0, n) whose bits above the digit are `prefix`; after the first digit they
 // are few. Zeros are left out.
 template <typename Source, typename Count>
-GRADWIRE_SIMD void count_digit(const Source& source, std::uint64_t n, Digit digit,
-                               std::uint32_t prefix, Count* counts) noexcept {
+void count_digit(const Source& source, std::uint64_t n, Digit digit, std::uint32_t prefix,
+                 Count* counts) noexcept {
     const Words above = words(digit.shift + digit.bits);
     const Words wanted = words(prefix);
     const std::uint32_t mask = (std::uint32_t{1} << digit.bits) - 1;

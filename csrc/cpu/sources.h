@@ -58,8 +58,7 @@ struct Plain {
 };
 
 template <typename Source>
-GRADWIRE_SIMD void pass_over(const Source& source, std::uint64_t begin,
-                             std::uint64_t end) noexcept {
+void pass_over(const Source& source, std::uint64_t begin, std::uint64_t end) noexcept {
     std::uint64_t i = begin;
     for (; i + kLanes <= end; i += kLanes) {
         source.lanes(i);
