@@ -56,7 +56,10 @@ GRADWIRE_SIMD Floats load(const float16* p) noexcept {
 }
 // Rounded as the floating-point environment says: see float_environment.h.
 GRADWIRE_SIMD Floats load(const double* p) noexcept {
-    return each<Floats>([=](std::uint64_t i) { return static_cast<float>(p[i]); });
+    Floats result = each<Floats>([=](std::uint64_t i) { return static_cast<float>(p[i]); });
+    // GCC 12 forgets the rounding of unrolled loops if the lanes become doubles again.
+    __asm__("" : "+m"(result));
+    return result;
 }
 GRADWIRE_SIMD Words load(const std::uint32_t* p) noexcept {
     Words result;

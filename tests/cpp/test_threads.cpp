@@ -39,6 +39,11 @@ struct Result {
     explicit Result(std::uint64_t capacity, std::uint64_t n = 0)
         : indices(capacity), values(capacity), acc(n) {}
     Entries entries() { return {indices.data(), values.data(), indices.size()}; }
+    Result& trimmed() {  // what lies behind is scratch
+        indices.resize(found.written);
+        values.resize(found.written);
+        return *this;
+    }
     bool operator==(const Result& other) const {
         return found.found == other.found.found && found.written == other.found.written &&
                indices == other.indices && values == other.values && acc == other.acc;
@@ -70,7 +75,7 @@ TEST(threads_select_the_same) {
             CHECK(same_with_threads([&] {
                 Result result(capacity);
                 gradwire::select(x.data(), kSize, 0.45F, result.entries(), &result.found);
-                return result;
+                return result.trimmed();
             }));
         }
     }
@@ -88,7 +93,7 @@ TEST(threads_find_the_same_top_k) {
                                                 result.acc.data(), result.entries(),
                                                 {memory.data(), memory.size()},
                                                 &result.found) == Status::ok);
-                return result;
+                return result.trimmed();
             }));
         }
     }
@@ -107,11 +112,9 @@ TEST(threads_merge_the_same) {
     CHECK(same_with_threads([&] {
         Result result(first.size() + second.size());
         std::vector<std::uint64_t> cursors(2);
-        CHECK(gradwire::merge(chunks, 2, cursors.data(), result.entries(), &result.found.found) ==
+        CHECK(gradwire::merge(chunks, 2, cursors.data(), result.entries(), &result.found.written) ==
               Status::ok);
-        result.indices.resize(result.found.found);  // what lies behind is scratch
-        result.values.resize(result.found.found);
-        return result;
+        return result.trimmed();
     }));
 }
 
