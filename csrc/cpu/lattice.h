@@ -74,7 +74,8 @@ class LatticeLanes {
           least_(floats(-x.offset)),
           most_(floats(x.levels)),
           offset_(floats(x.offset)),
-          code_offset_(words(static_cast<std::uint32_t>(x.offset))) {}
+          code_offset_(words(static_cast<std::uint32_t>(x.offset))),
+          rounding_offset_(words((static_cast<std::uint32_t>(x.offset) << 16) + 0xFFFFU)) {}
 
     // x in steps from 0 (minmax: from the lowest value), confined; NaN: the lowest.
     GRADWIRE_SIMD Floats position(Floats x) const noexcept {
@@ -88,10 +89,8 @@ class LatticeLanes {
         return code(round_to_nearest(position(x)));
     }
     GRADWIRE_SIMD Words stochastic(Floats x, Words random) const noexcept {
-        const Floats place = position(x);
-        const Words below = round_down(place);
-        const Floats fraction = (place - to_floats(below)) * floats(65536.0F);
-        return code(below + one_where_less(to_floats(random) + floats(0.5F), fraction));
+        const Words fixed = round_to_nearest(position(x) * floats(65536.0F));
+        return shift_right<16>(fixed + (rounding_offset_ - random));
     }
     GRADWIRE_SIMD Floats value(Words code) const noexcept {
         if (minmax) {
@@ -104,7 +103,7 @@ class LatticeLanes {
     GRADWIRE_SIMD Words code(Words q) const noexcept { return minmax ? q : q + code_offset_; }
 
     Floats lift_, base_, inverse_, step_, unlift_, limit_, least_, most_, offset_;
-    Words code_offset_;
+    Words code_offset_, rounding_offset_;
 };
 
 }  // namespace GRADWIRE_ISA

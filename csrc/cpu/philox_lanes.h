@@ -40,8 +40,21 @@ GRADWIRE_SIMD void store_blocks(std::uint16_t* out, const PhiloxLanes& x) noexce
     store(p + kLanes, interleave_high(first, second));
 }
 
+// The keys of all rounds; made once for many draws.
+struct PhiloxKeys {
+    Words first[kPhiloxRounds];
+    Words second[kPhiloxRounds];
+
+    PhiloxKeys(std::uint32_t seed, std::uint32_t key) noexcept {
+        for (std::uint32_t round = 0; round < kPhiloxRounds; ++round) {
+            first[round] = words(seed + round * 0x9E3779B9U);
+            second[round] = words(key + round * 0xBB67AE85U);
+        }
+    }
+};
+
 // The bits of elements [element, element + 128); element is a multiple of 128.
-GRADWIRE_SIMD void draw(const RandomStream& stream, std::uint64_t element,
+GRADWIRE_SIMD void draw(const RandomStream& stream, const PhiloxKeys& keys, std::uint64_t element,
                         std::uint16_t* out) noexcept {
     alignas(64) static constexpr std::uint32_t kOrder[kLanes] = {0, 0, 4, 0, 1, 0, 5, 0,
                                                                  2, 0, 6, 0, 3, 0, 7, 0};
@@ -49,17 +62,17 @@ GRADWIRE_SIMD void draw(const RandomStream& stream, std::uint64_t element,
     const std::uint64_t block = element / kElementsOfBlock;
     const Words low = load(kOrder) + words(static_cast<std::uint32_t>(block));
     const Words high = words(static_cast<std::uint32_t>(block >> 32));
-    for (std::uint32_t half = 0; half < 2; ++half) {
-        PhiloxLanes x{{low + words(8 * half), high, words(stream.step), words(stream.place)}};
-        std::uint32_t key0 = stream.seed;
-        std::uint32_t key1 = stream.key;
-        for (unsigned round = 0; round < kPhiloxRounds; ++round) {
-            philox_round(&x, words(key0), words(key1));
-            key0 += 0x9E3779B9U;
-            key1 += 0xBB67AE85U;
-        }
-        store_blocks(out + kDraw / 2 * half, x);
+    const Words step = words(stream.step);
+    const Words place = words(stream.place);
+    // Side by side: while one half waits for its products, the other has work.
+    PhiloxLanes x{{low, high, step, place}};
+    PhiloxLanes y{{low + words(8), high, step, place}};
+    for (unsigned round = 0; round < kPhiloxRounds; ++round) {
+        philox_round(&x, keys.first[round], keys.second[round]);
+        philox_round(&y, keys.first[round], keys.second[round]);
     }
+    store_blocks(out, x);
+    store_blocks(out + kDraw / 2, y);
 }
 
 // Room for the bits of any `size` elements.
@@ -71,9 +84,10 @@ constexpr std::uint64_t drawn_size(std::uint64_t size) noexcept {
 // it they begin.
 inline const std::uint16_t* draw_elements(const RandomStream& stream, std::uint64_t element,
                                           std::uint64_t size, std::uint16_t* buffer) noexcept {
+    const PhiloxKeys keys(stream.seed, stream.key);
     const std::uint64_t skipped = element % kDraw;
     for (std::uint64_t i = 0; i < skipped + size; i += kDraw) {
-        draw(stream, element - skipped + i, buffer + i);
+        draw(stream, keys, element - skipped + i, buffer + i);
     }
     return buffer + skipped;
 }

@@ -192,9 +192,6 @@ GRADWIRE_SIMD Floats operator*(Floats a, Floats b) noexcept {
 GRADWIRE_SIMD Floats operator/(Floats a, Floats b) noexcept {
     return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
 }
-GRADWIRE_SIMD Floats floor(Floats x) noexcept {
-    return {_mm256_floor_ps(x.low), _mm256_floor_ps(x.high)};
-}
 GRADWIRE_SIMD Mask less(Floats a, Floats b) noexcept {
     return mask_of(_mm256_castps_si256(_mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
                    _mm256_castps_si256(_mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ)));
@@ -305,12 +302,6 @@ GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noex
     return {_mm256_blendv_ps(no.low, yes.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
             _mm256_blendv_ps(no.high, yes.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
 }
-GRADWIRE_SIMD Words one_where_less(Floats a, Floats b) noexcept {
-    const __m256 low = _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ);
-    const __m256 high = _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ);
-    return {_mm256_srli_epi32(_mm256_castps_si256(low), 31),
-            _mm256_srli_epi32(_mm256_castps_si256(high), 31)};
-}
 GRADWIRE_SIMD Floats larger(Floats a, Floats b) noexcept {
     return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
 }
@@ -320,9 +311,6 @@ GRADWIRE_SIMD Floats smaller(Floats a, Floats b) noexcept {
 
 GRADWIRE_SIMD Words round_to_nearest(Floats x) noexcept {
     return {_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)};
-}
-GRADWIRE_SIMD Words round_down(Floats x) noexcept {
-    return truncate(floor(x));
 }
 
 struct Doubles {

@@ -137,9 +137,6 @@ GRADWIRE_SIMD Floats operator*(Floats a, Floats b) noexcept {
 GRADWIRE_SIMD Floats operator/(Floats a, Floats b) noexcept {
     return {_mm512_div_ps(a.v, b.v)};
 }
-GRADWIRE_SIMD Floats floor(Floats x) noexcept {
-    return {_mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
-}
 GRADWIRE_SIMD Mask less(Floats a, Floats b) noexcept {
     return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ);
 }
@@ -235,9 +232,6 @@ GRADWIRE_SIMD std::uint64_t store_set_bits(std::uint32_t* p, std::uint64_t word,
 GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noexcept {
     return choose(less(a, b), yes, no);
 }
-GRADWIRE_SIMD Words one_where_less(Floats a, Floats b) noexcept {
-    return {_mm512_maskz_set1_epi32(less(a, b), 1)};
-}
 GRADWIRE_SIMD Floats larger(Floats a, Floats b) noexcept {
     return {_mm512_max_ps(a.v, b.v)};
 }
@@ -247,9 +241,6 @@ GRADWIRE_SIMD Floats smaller(Floats a, Floats b) noexcept {
 
 GRADWIRE_SIMD Words round_to_nearest(Floats x) noexcept {
     return {_mm512_cvtps_epi32(x.v)};
-}
-GRADWIRE_SIMD Words round_down(Floats x) noexcept {
-    return truncate(floor(x));
 }
 
 struct Doubles {

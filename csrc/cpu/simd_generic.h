@@ -178,9 +178,6 @@ GRADWIRE_SIMD Floats operator*(Floats a, Floats b) noexcept {
 GRADWIRE_SIMD Floats operator/(Floats a, Floats b) noexcept {
     return each<Floats>([&](std::uint64_t i) { return a.lane[i] / b.lane[i]; });
 }
-GRADWIRE_SIMD Floats floor(Floats x) noexcept {
-    return each<Floats>([&](std::uint64_t i) { return std::floor(x.lane[i]); });
-}
 GRADWIRE_SIMD Mask less(Floats a, Floats b) noexcept {  // false where either is NaN
     return mask_where([&](std::uint64_t i) { return a.lane[i] < b.lane[i]; });
 }
@@ -277,10 +274,6 @@ GRADWIRE_SIMD Floats choose_less(Floats a, Floats b, Floats yes, Floats no) noex
     return each<Floats>(
         [&](std::uint64_t i) { return a.lane[i] < b.lane[i] ? yes.lane[i] : no.lane[i]; });
 }
-GRADWIRE_SIMD Words one_where_less(Floats a, Floats b) noexcept {  // and 0 elsewhere
-    return each<Words>(
-        [&](std::uint64_t i) { return static_cast<std::uint32_t>(a.lane[i] < b.lane[i]); });
-}
 // The second operand where they are equal or one is NaN.
 GRADWIRE_SIMD Floats larger(Floats a, Floats b) noexcept {
     return each<Floats>(
@@ -291,16 +284,16 @@ GRADWIRE_SIMD Floats smaller(Floats a, Floats b) noexcept {
         [&](std::uint64_t i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; });
 }
 
-// ---- rounding to integers, as two's complement: values in (-2^22, 2^22) ----
+// ---- rounding to integers, as two's complement: values in (-2^31, 2^31) ----
 
-GRADWIRE_SIMD Words round_to_nearest(Floats x) noexcept {  // ties to even
-    constexpr float kOneIsTheLastPlace = 12582912.0F;      // 1.5 * 2^23
-    return truncate(each<Floats>(
-        [&](std::uint64_t i) { return (x.lane[i] + kOneIsTheLastPlace) - kOneIsTheLastPlace; }));
-}
-GRADWIRE_SIMD Words round_down(Floats x) noexcept {
-    const Words cut = truncate(x);
-    return cut - one_where_less(x, to_floats(cut));
+GRADWIRE_SIMD Words round_to_nearest(Floats x) noexcept {      // ties to even
+    constexpr double kOneIsTheLastPlace = 6755399441055744.0;  // 1.5 * 2^52
+    return each<Words>([&](std::uint64_t i) {
+        const double shifted = static_cast<double>(x.lane[i]) + kOneIsTheLastPlace;
+        std::uint64_t bits;
+        std::memcpy(&bits, &shifted, sizeof bits);
+        return static_cast<std::uint32_t>(bits);
+    });
 }
 
 // ---- float64 ----

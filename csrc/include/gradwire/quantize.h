@@ -24,8 +24,9 @@
 //   base = 0; min * lift           width = scale * lift; max * lift - base
 //   inv = s / width, 0 if width = 0        step = width / s
 //   t = (x * lift - base) * inv, confined to [-s, s]; [0, s]
-//   q = t rounded to nearest, ties to even; or, stochastically, floor(t), and one more if
-//       u + 0.5 < (t - floor(t)) * 65536 with the 16 random bits u of the element (random_bits.h)
+//   q = t rounded to nearest, ties to even; or, stochastically, floor((f + 65535 - u) / 65536) with
+//       f = t * 65536 rounded to nearest, ties to even, and the element's 16 random bits u
+//       (random_bits.h): one of t's neighbours, with t's expectation to 2^-17
 //   decoded value = (q * step + base) * (1 / lift); minmax: at most max
 // Lifting by a power of two is exact: blocks of denormals keep the accuracy of all others.
 //

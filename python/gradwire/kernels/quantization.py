@@ -15,7 +15,7 @@ or with block 0 one block of everything. Scales, by name:
   (max - min) / (2**bits - 1) from the smallest on.
 
 Rounding is to nearest, ties to even; or, with a `RandomStream`, stochastic to one of the two
-neighbours, so that the expectation is the element (to 2**-16 of a step). TernGrad is bits=2,
+neighbours, so that the expectation is the element (to 2**-17 of a step). TernGrad is bits=2,
 levels=1, stochastic, with given scales where workers share them. A finite element decodes to within
 one step, or half a step to nearest, as long as it lies inside the scale; outside it saturates. That
 holds for denormals and for the largest numbers too.

@@ -132,9 +132,8 @@ def encode(x: Floats, lattice: Lattice, random: RandomStream | None) -> Bytes:
     if random is None:
         rounded = np.rint(place)
     else:
-        below = np.floor(place)
-        draw = random_bits(x.size, random).astype(np.float32) + HALF
-        rounded = below + (draw < (place - below) * np.float32(65536)).astype(np.float32)
+        fixed = np.rint(place * np.float32(65536)).astype(np.int32)
+        rounded = (fixed + 65535 - random_bits(x.size, random)) >> 16
     codes: Bytes = (rounded.astype(np.int32) + lattice.offset).astype(np.uint8)
     return codes
 
