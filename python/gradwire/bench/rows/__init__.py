@@ -3,6 +3,7 @@
 from gradwire.bench.row import Row
 from gradwire.bench.rows.arithmetic import ARITHMETIC
 from gradwire.bench.rows.bfloat16 import BFLOAT16
+from gradwire.bench.rows.dynamic import DYNAMIC
 from gradwire.bench.rows.encoding import ENCODING
 from gradwire.bench.rows.minifloats import MINIFLOATS
 from gradwire.bench.rows.momentum import MOMENTUM
@@ -19,6 +20,7 @@ ROWS: tuple[Row, ...] = (
     *MOMENTUM,
     *SPARSE,
     *QUANTIZATION,
+    *DYNAMIC,
     *MINIFLOATS,
     *PACKING,
     *ENCODING,
