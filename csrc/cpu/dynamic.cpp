@@ -5,6 +5,7 @@
 
 #include "blocks.h"
 #include "dynamic_table.h"
+#include "error_out.h"
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
 #include "partial.h"
@@ -26,7 +27,7 @@ float scale_of(const Source& source, std::uint64_t begin, std::uint64_t size) no
 
 template <bool keep_error, typename Source>
 void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float scale,
-            std::uint8_t* codes, float* error) noexcept {
+            std::uint8_t* codes, const ErrorOut& error) noexcept {
     const Floats factor = floats(scale);
     const Floats divisor = floats(scale == 0.0F ? 1.0F : scale);
     const std::uint64_t end = begin + size;
@@ -36,7 +37,7 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float
         const Words code = dynamic_codes(x / divisor);
         store(codes + i, code);
         if constexpr (keep_error) {
-            store(error + i, x - dynamic_numbers(code) * factor);
+            error.put(i, x - dynamic_numbers(code) * factor);
         }
     }
     if (i < end) {
@@ -44,14 +45,14 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float
         const Words code = dynamic_codes(x / divisor);
         store_partial(codes + i, end - i, code);
         if constexpr (keep_error) {
-            store_partial(error + i, end - i, x - dynamic_numbers(code) * factor);
+            error.put_first(i, end - i, x - dynamic_numbers(code) * factor);
         }
     }
 }
 
 template <bool keep_error, typename Source>
-void encode_blocks(const Source& source, std::uint64_t n, std::uint64_t block, float* error,
-                   float* scales, std::uint8_t* codes) noexcept {
+void encode_blocks(const Source& source, std::uint64_t n, std::uint64_t block,
+                   const ErrorOut& error, float* scales, std::uint8_t* codes) noexcept {
     if (block == 0 && n != 0) {
         const IeeeArithmetic ieee;
         scales[0] = scale_of(source, 0, n);
@@ -66,7 +67,7 @@ void encode_blocks(const Source& source, std::uint64_t n, std::uint64_t block, f
         }
         std::memset(codes + begin, kZeroCode, size);
         if constexpr (keep_error) {
-            std::fill_n(error + begin, size, bits_float(kNan));
+            error.fill(begin, size, bits_float(kNan));
         }
     });
 }
@@ -94,14 +95,15 @@ void decode(const std::uint8_t* codes, const float* scales, std::uint64_t n, std
 template <typename T>
 void quantize_dynamic(const T* x, std::uint64_t n, std::uint64_t block, float* scales,
                       std::uint8_t* codes) noexcept {
-    encode_blocks<false>(Plain<T>{x}, n, block, nullptr, scales, codes);
+    encode_blocks<false>(Plain<T>{x}, n, block, {}, scales, codes);
 }
 
 template <typename T>
 void compensate_quantize_dynamic(const T* gradient, const float* residual, std::uint64_t n,
                                  std::uint64_t block, float* error, float* scales,
                                  std::uint8_t* codes) noexcept {
-    encode_blocks<true>(Compensated<T>{gradient, residual}, n, block, error, scales, codes);
+    encode_blocks<true>(Compensated<T>{gradient, residual}, n, block, {error, gradient, n}, scales,
+                        codes);
 }
 
 template <typename T>

@@ -10,6 +10,7 @@
 #include "gradwire/isa.h"
 #include "gradwire/status.h"
 #include "gradwire/threads.h"
+#include "simd.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -65,6 +66,7 @@ void for_each_part(const Parts& parts, Work work) noexcept {
         for (std::uint64_t part = 0; part < parts.count; ++part) {
             const IeeeArithmetic ieee;
             work(part);
+            finish_streams();
         }
         return;
     }
@@ -73,6 +75,7 @@ void for_each_part(const Parts& parts, Work work) noexcept {
     for (std::uint64_t part = 0; part < parts.count; ++part) {
         work(part);
     }
+    finish_streams();
 }
 
 // Calls work(begin, end) for parts that begin at multiples of `grain`.

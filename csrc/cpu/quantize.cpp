@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "error_out.h"
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
 #include "lattice.h"
@@ -48,7 +49,7 @@ void find_scales(const Source& source, std::uint64_t begin, std::uint64_t size, 
 // With keep_error, x - decoded value too.
 template <bool minmax, bool stochastic, bool keep_error, typename Source>
 void encode(const Source& source, std::uint64_t begin, std::uint64_t size, const Lattice& lattice,
-            const std::uint16_t* random, std::uint8_t* codes, float* error) noexcept {
+            const std::uint16_t* random, std::uint8_t* codes, const ErrorOut& error) noexcept {
     const LatticeLanes<minmax> lanes(lattice);
     const auto code_of = [&](Floats values, std::uint64_t i) {
         return stochastic ? lanes.stochastic(values, load(random + i)) : lanes.nearest(values);
@@ -59,7 +60,7 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, const
         const Words found = code_of(values, i);
         store(codes + i, found);
         if constexpr (keep_error) {
-            store(error + begin + i, values - lanes.value(found));
+            error.put(begin + i, values - lanes.value(found));
         }
     }
     if (i < size) {
@@ -67,7 +68,7 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, const
         const Words found = code_of(values, i);
         store(codes + i, found);
         if constexpr (keep_error) {
-            store_partial(error + begin + i, size - i, values - lanes.value(found));
+            error.put_first(begin + i, size - i, values - lanes.value(found));
         }
     }
 }
@@ -83,7 +84,7 @@ template <bool keep_error, typename Source>
 struct Encoder {
     const Encoding& how;
     const Source source;
-    float* error;
+    const ErrorOut error;
     float* scales;
     std::uint8_t* out;
     Buffers& buffers;
@@ -190,8 +191,8 @@ std::uint64_t scales_before(std::uint64_t begin, const Grid& grid) noexcept {
 }
 
 template <bool keep_error, typename Source>
-void encode_all(const Source& source, std::uint64_t n, Encoding how, float* error, float* scales,
-                std::uint8_t* codes) noexcept {
+void encode_all(const Source& source, std::uint64_t n, Encoding how, const ErrorOut& error,
+                float* scales, std::uint8_t* codes) noexcept {
     if (how.grid.block == 0 && n != 0 && !how.given) {
         const IeeeArithmetic ieee;
         find_scales(source, 0, n, how.grid.scale, scales);
@@ -203,7 +204,7 @@ void encode_all(const Source& source, std::uint64_t n, Encoding how, float* erro
         Buffers buffers;
         Encoder<keep_error, Source> encoder{here,
                                             source.from(begin),
-                                            keep_error ? error + begin : nullptr,
+                                            error.from(begin),
                                             scales + scales_before(begin, how.grid),
                                             codes + how.grid.bits * plane_bytes(begin),
                                             buffers};
@@ -235,14 +236,15 @@ std::uint64_t scale_count(std::uint64_t n, std::uint64_t block, Scale scale) noe
 template <typename T>
 void quantize(const T* x, std::uint64_t n, const Encoding& how, float* scales,
               std::uint8_t* codes) noexcept {
-    encode_all<false>(Plain<T>{x}, n, how, nullptr, scales, codes);
+    encode_all<false>(Plain<T>{x}, n, how, {}, scales, codes);
 }
 
 template <typename T>
 void compensate_quantize(const T* gradient, const float* residual, std::uint64_t n,
                          const Encoding& how, float* error, float* scales,
                          std::uint8_t* codes) noexcept {
-    encode_all<true>(Compensated<T>{gradient, residual}, n, how, error, scales, codes);
+    encode_all<true>(Compensated<T>{gradient, residual}, n, how, {error, gradient, n}, scales,
+                     codes);
 }
 
 template <typename T>

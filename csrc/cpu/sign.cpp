@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "blocks.h"
+#include "error_out.h"
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
 #include "partial.h"
@@ -24,7 +25,7 @@ float mean_of(double sum, std::uint64_t size) noexcept {
 // Writes the codes of one block; with `error`, x - decoded value too.
 template <bool keep_error, typename Source>
 void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float scale,
-            float* error, std::uint8_t* codes) noexcept {
+            const ErrorOut& error, std::uint8_t* codes) noexcept {
     const Floats zero = floats(0.0F);
     const Floats plus = floats(scale);
     const Floats minus = floats(-scale);
@@ -34,7 +35,7 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float
         const Mask positive = less_equal(zero, x);
         std::memcpy(codes + i / 8, &positive, sizeof positive);
         if constexpr (keep_error) {
-            store(error + i, x - choose_less(x, zero, minus, plus));
+            error.put(i, x - choose_less(x, zero, minus, plus));
         }
     }
     if (const std::uint64_t rest = begin + size - i; rest != 0) {
@@ -42,7 +43,7 @@ void encode(const Source& source, std::uint64_t begin, std::uint64_t size, float
         const auto positive = static_cast<Mask>(less_equal(zero, x) & first_lanes(rest));
         std::memcpy(codes + i / 8, &positive, (rest + 7) / 8);
         if constexpr (keep_error) {
-            store_partial(error + i, rest, x - choose_less(x, zero, minus, plus));
+            error.put_first(i, rest, x - choose_less(x, zero, minus, plus));
         }
     }
 }
@@ -54,7 +55,7 @@ float mean_magnitude(const Source& source, std::uint64_t begin, std::uint64_t si
 
 template <bool keep_error, typename Source>
 void encode_all(const Source& source, std::uint64_t n, std::uint64_t block, bool given,
-                float* scales, float* error, std::uint8_t* codes) noexcept {
+                float* scales, const ErrorOut& error, std::uint8_t* codes) noexcept {
     if (block == 0 && n != 0 && !given) {
         const IeeeArithmetic ieee;
         scales[0] = mean_magnitude(source, 0, n);
@@ -95,14 +96,14 @@ void decode(const std::uint8_t* codes, const float* scales, std::uint64_t n, std
 template <typename T>
 void quantize_sign(const T* x, std::uint64_t n, std::uint64_t block, bool given, float* scales,
                    std::uint8_t* codes) noexcept {
-    encode_all<false>(Plain<T>{x}, n, block, given, scales, nullptr, codes);
+    encode_all<false>(Plain<T>{x}, n, block, given, scales, {}, codes);
 }
 
 template <typename T>
 void compensate_sign(const T* gradient, const float* residual, std::uint64_t n, std::uint64_t block,
                      bool given, float* error, float* scales, std::uint8_t* codes) noexcept {
     const Compensated<T> source{gradient, residual};
-    encode_all<true>(source, n, block, given, scales, error, codes);
+    encode_all<true>(source, n, block, given, scales, {error, gradient, n}, codes);
 }
 
 template <typename T>

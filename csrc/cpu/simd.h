@@ -46,6 +46,9 @@ GRADWIRE_SIMD std::uint64_t count_lanes(Mask mask) noexcept {
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
+// Written vectors of at least this many elements go past the caches, which they would only flood.
+constexpr std::uint64_t kStreamed = std::uint64_t{1} << 22;
+
 // The first `count` < 16 elements; the other lanes are zero. Nothing else is read.
 template <typename T>
 GRADWIRE_SIMD Floats load_first(const T* p, std::uint64_t count) noexcept {

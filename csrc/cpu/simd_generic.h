@@ -113,6 +113,9 @@ GRADWIRE_SIMD Floats look_up(const float* table, Words index) noexcept {
 GRADWIRE_SIMD void stream(float* p, Floats x) noexcept {
     store(p, x);
 }
+GRADWIRE_SIMD void stream_quarters(float* p, Floats x) noexcept {  // p is aligned to 16 bytes
+    store(p, x);
+}
 GRADWIRE_SIMD void finish_streams() noexcept {}
 
 // Writes the lanes of the mask one after the other. All 16 places behind p may be written to.

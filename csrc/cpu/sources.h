@@ -12,9 +12,6 @@
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
-// Written vectors of at least this many elements go past the caches, which they would only flood.
-constexpr std::uint64_t kStreamed = std::uint64_t{1} << 22;
-
 // Elements before the first place of p that is aligned to 64 bytes; at most n.
 inline std::uint64_t unaligned_head(const float* p, std::uint64_t n) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(p);
