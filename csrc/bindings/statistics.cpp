@@ -36,7 +36,8 @@ double sum_of_powers_(py::handle x, bool squares) {
     const Array array = Operation("norm").input("x", x, kReal);
     const Power power = squares ? Power::two : Power::one;
     return without_lock([&] {
-        return visit_real(array, [&](auto* data) { return sum_of_powers(data, array.size, power); });
+        return visit_real(array,
+                          [&](auto* data) { return sum_of_powers(data, array.size, power); });
     });
 }
 
