@@ -1,101 +1,222 @@
 #include <pybind11/pybind11.h>
 
-#include "addresses.h"
-#include "gradwire/histogram.h"
+#include <algorithm>
+#include <initializer_list>
+
+#include "arrays.h"
+#include "families.h"
 #include "gradwire/select.h"
 
-namespace gradwire::bindings {
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
+namespace py = pybind11;
+using python::Array;
+using python::kFloat32;
+using python::kReal;
+using python::kUint32;
+using python::kUint8;
+using python::Operation;
+using python::visit_real;
+using python::without_lock;
 using std::uint64_t;
 
-pybind11::tuple to_tuple(const Selection& result) {
-    return pybind11::make_tuple(result.written, result.found, result.threshold);
+// Output buffers of a selection.
+struct EntryArrays {
+    Array indices;
+    Array values;
+
+    EntryArrays(const Operation& operation, py::handle out_indices, py::handle out_values,
+                uint64_t least)
+        : indices(operation.output("out_indices", out_indices, kUint32, least)),
+          values(operation.output("out_values", out_values, kFloat32, least)) {}
+
+    Entries entries() const noexcept {
+        return {indices.as<std::uint32_t>(), values.as<float>(),
+                std::min(indices.size, values.size)};
+    }
+};
+
+// The arrays of acc = residual + gradient.
+struct Compensation {
+    Array gradient;
+    Array residual;
+    Array acc;
+
+    // acc may be gradient itself if that is float32, but must not overlap it in part, nor the
+    // residual at all.
+    Compensation(const Operation& operation, py::handle gradient_, py::handle residual_,
+                 py::handle acc_)
+        : gradient(operation.input("gradient", gradient_, kReal)),
+          residual(operation.input("residual", residual_, kFloat32)),
+          acc(operation.output("out_acc", acc_, kFloat32)) {
+        operation.same_length(residual, gradient);
+        operation.same_length(acc, gradient);
+        operation.apart({&residual}, {&acc});
+        if (acc.data != gradient.data || acc.type != gradient.type) {
+            operation.apart({&gradient}, {&acc});
+        }
+    }
+};
+
+// The arrays of momentum correction: compensation, and the momentum in the same way.
+struct MomentumArrays {
+    Compensation compensation;
+    Array momentum;
+    Array out_momentum;
+
+    // out_momentum may be gradient itself if that is float32; nothing else may overlap.
+    MomentumArrays(const Operation& operation, py::handle gradient_, py::handle momentum_,
+                   py::handle residual_, py::handle out_momentum_, py::handle acc_)
+        : compensation(operation, gradient_, residual_, acc_),
+          momentum(operation.input("momentum", momentum_, kFloat32)),
+          out_momentum(operation.output("out_momentum", out_momentum_, kFloat32)) {
+        const Array& gradient = compensation.gradient;
+        operation.same_length(momentum, gradient);
+        operation.same_length(out_momentum, gradient);
+        operation.apart({&momentum, &compensation.residual, &gradient}, {&compensation.acc});
+        operation.apart({&momentum, &compensation.residual}, {&out_momentum});
+        operation.apart({}, {&compensation.acc, &out_momentum});
+        if (out_momentum.data != gradient.data || out_momentum.type != gradient.type) {
+            operation.apart({&gradient}, {&out_momentum});
+        }
+    }
+
+    void apart_from(const Operation& operation, std::initializer_list<const Array*> outputs) const {
+        operation.apart({&compensation.gradient, &compensation.residual, &compensation.acc,
+                         &momentum, &out_momentum},
+                        outputs);
+    }
+
+    template <typename T>
+    Momentum<T> of(const T* gradient, float factor, bool nesterov) const noexcept {
+        return {gradient, momentum.as<float>(),     compensation.residual.as<float>(), factor,
+                nesterov, out_momentum.as<float>(), compensation.acc.as<float>()};
+    }
+};
+
+py::tuple to_tuple(const Selection& result) {
+    return py::make_tuple(result.written, result.found, python::widened(result.threshold));
 }
 
-Entries entries(Address indices, Address values, uint64_t capacity) noexcept {
-    return {pointer<std::uint32_t>(indices), pointer<float>(values), capacity};
-}
-
-bool finite_check_at(Address x, uint64_t n) {
-    return without_lock([&] { return finite_check(pointer<const float>(x), n); });
-}
-
-void histogram_at(Address x, uint64_t n, unsigned shift, unsigned bits, std::uint32_t prefix,
-                  Address counts) {
-    without_lock([&] {
-        histogram(pointer<const float>(x), n, shift, bits, prefix, pointer<uint64_t>(counts));
-    });
-}
-
-float kth_magnitude_at(Address x, uint64_t n, uint64_t k, Address workspace, uint64_t bytes) {
-    float result = 0.0F;
-    require(without_lock([&] {
-                return kth_magnitude(pointer<const float>(x), n, k, pointer<void>(workspace), bytes,
-                                     &result);
-            }),
-            "kth_magnitude");
-    return result;
-}
-
-pybind11::tuple select_at(Address x, uint64_t n, float threshold, Address indices, Address values,
-                          uint64_t capacity) {
+py::tuple select_(py::handle x, double threshold, py::handle out_indices, py::handle out_values) {
+    const Operation operation("select");
+    const Array array = operation.input("x", x, kReal);
+    const EntryArrays out(operation, out_indices, out_values, 0);
+    operation.apart({&array}, {&out.indices, &out.values});
     Selection result{};
     without_lock([&] {
-        select(pointer<const float>(x), n, threshold, entries(indices, values, capacity), &result);
+        visit_real(array, [&](auto* data) {
+            select(data, array.size, python::narrowed(threshold), out.entries(), &result);
+        });
     });
     return to_tuple(result);
 }
 
-pybind11::tuple compensate_select_at(Address gradient, Address residual, uint64_t n,
-                                     float threshold, Address acc, Address indices, Address values,
-                                     uint64_t capacity) {
+py::tuple compensate_select_(py::handle gradient, py::handle residual, double threshold,
+                             py::handle out_acc, py::handle out_indices, py::handle out_values) {
+    const Operation operation("compensate_select");
+    const Compensation arrays(operation, gradient, residual, out_acc);
+    const EntryArrays out(operation, out_indices, out_values, 0);
+    operation.apart({&arrays.gradient, &arrays.residual, &arrays.acc}, {&out.indices, &out.values});
     Selection result{};
     without_lock([&] {
-        compensate_select(pointer<const float>(gradient), pointer<const float>(residual), n,
-                          threshold, pointer<float>(acc), entries(indices, values, capacity),
-                          &result);
+        visit_real(arrays.gradient, [&](auto* data) {
+            compensate_select(data, arrays.residual.as<float>(), arrays.gradient.size,
+                              python::narrowed(threshold), arrays.acc.as<float>(), out.entries(),
+                              &result);
+        });
     });
     return to_tuple(result);
 }
 
-pybind11::tuple topk_at(Address x, uint64_t n, uint64_t k, Address indices, Address values,
-                        uint64_t capacity, Address workspace, uint64_t bytes) {
+py::tuple momentum_select_(py::handle gradient, py::handle momentum, py::handle residual,
+                           float factor, bool nesterov, double threshold, py::handle out_momentum,
+                           py::handle out_acc, py::handle out_indices, py::handle out_values) {
+    const Operation operation("momentum_select");
+    const MomentumArrays arrays(operation, gradient, momentum, residual, out_momentum, out_acc);
+    const EntryArrays out(operation, out_indices, out_values, 0);
+    arrays.apart_from(operation, {&out.indices, &out.values});
     Selection result{};
-    require(without_lock([&] {
-                return topk(pointer<const float>(x), n, k, entries(indices, values, capacity),
-                            pointer<void>(workspace), bytes, &result);
-            }),
-            "topk");
+    without_lock([&] {
+        visit_real(arrays.compensation.gradient, [&](auto* data) {
+            momentum_select(arrays.of(data, factor, nesterov), arrays.compensation.gradient.size,
+                            python::narrowed(threshold), out.entries(), &result);
+        });
+    });
     return to_tuple(result);
 }
 
-pybind11::tuple compensate_topk_at(Address gradient, Address residual, uint64_t n, uint64_t k,
-                                   float floor, Address acc, Address indices, Address values,
-                                   uint64_t capacity, Address workspace, uint64_t bytes) {
+py::tuple topk_(py::handle x, uint64_t k, py::handle out_indices, py::handle out_values,
+                py::handle workspace) {
+    const Operation operation("topk");
+    const Array array = operation.input("x", x, kReal);
+    const EntryArrays out(operation, out_indices, out_values, std::min(k, array.size));
+    const Array work =
+        operation.output("workspace", workspace, kUint8, topk_workspace(array.size, k));
+    operation.apart({&array}, {&out.indices, &out.values, &work});
     Selection result{};
-    require(without_lock([&] {
-                return compensate_topk(pointer<const float>(gradient),
-                                       pointer<const float>(residual), n, k, floor,
-                                       pointer<float>(acc), entries(indices, values, capacity),
-                                       pointer<void>(workspace), bytes, &result);
-            }),
-            "compensate_topk");
+    operation.check(without_lock([&] {
+        return visit_real(array, [&](auto* data) {
+            return topk(data, array.size, k, out.entries(), {work.data, work.size}, &result);
+        });
+    }));
+    return to_tuple(result);
+}
+
+py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k, float floor,
+                           py::handle out_acc, py::handle out_indices, py::handle out_values,
+                           py::handle workspace) {
+    const Operation operation("compensate_topk");
+    const Compensation arrays(operation, gradient, residual, out_acc);
+    const uint64_t size = arrays.gradient.size;
+    const EntryArrays out(operation, out_indices, out_values, std::min(k, size));
+    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(size, k));
+    operation.apart({&arrays.gradient, &arrays.residual, &arrays.acc},
+                    {&out.indices, &out.values, &work});
+    Selection result{};
+    operation.check(without_lock([&] {
+        return visit_real(arrays.gradient, [&](auto* data) {
+            return compensate_topk(data, arrays.residual.as<float>(), size, k, floor,
+                                   arrays.acc.as<float>(), out.entries(), {work.data, work.size},
+                                   &result);
+        });
+    }));
+    return to_tuple(result);
+}
+
+py::tuple momentum_topk_(py::handle gradient, py::handle momentum, py::handle residual,
+                         float factor, bool nesterov, uint64_t k, float floor,
+                         py::handle out_momentum, py::handle out_acc, py::handle out_indices,
+                         py::handle out_values, py::handle workspace) {
+    const Operation operation("momentum_topk");
+    const MomentumArrays arrays(operation, gradient, momentum, residual, out_momentum, out_acc);
+    const uint64_t size = arrays.compensation.gradient.size;
+    const EntryArrays out(operation, out_indices, out_values, std::min(k, size));
+    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(size, k));
+    arrays.apart_from(operation, {&out.indices, &out.values, &work});
+    Selection result{};
+    operation.check(without_lock([&] {
+        return visit_real(arrays.compensation.gradient, [&](auto* data) {
+            return momentum_topk(arrays.of(data, factor, nesterov), size, k, floor, out.entries(),
+                                 {work.data, work.size}, &result);
+        });
+    }));
     return to_tuple(result);
 }
 
 }  // namespace
 
-void bind_selection(pybind11::module_& module) {
-    module.def("finite_check", &finite_check_at);
-    module.def("histogram", &histogram_at);
-    module.def("kth_magnitude_workspace", &kth_magnitude_workspace);
-    module.def("kth_magnitude", &kth_magnitude_at);
-    module.def("select", &select_at);
-    module.def("compensate_select", &compensate_select_at);
+void bind_selection(py::module_& module) {
+    module.def("select", &select_);
+    module.def("compensate_select", &compensate_select_);
+    module.def("momentum_select", &momentum_select_);
     module.def("topk_workspace", &topk_workspace);
-    module.def("topk", &topk_at);
-    module.def("compensate_topk", &compensate_topk_at);
+    module.def("topk", &topk_);
+    module.def("compensate_topk", &compensate_topk_);
+    module.def("momentum_topk", &momentum_topk_);
 }
 
-}  // namespace gradwire::bindings
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire

@@ -1,79 +1,134 @@
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
 
-#include <tuple>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
-#include "addresses.h"
+#include "arrays.h"
+#include "families.h"
 #include "gradwire/merge.h"
 #include "gradwire/residual.h"
 #include "gradwire/scatter.h"
 
-namespace gradwire::bindings {
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
+namespace py = pybind11;
+using python::Array;
+using python::kFloat32;
+using python::kUint32;
+using python::Operation;
+using python::without_lock;
 using std::uint64_t;
-using ChunkAddresses = std::tuple<Address, Address, uint64_t>;  // indices, values, count
 
-void clear_at(Address x, uint64_t n, Address indices, uint64_t count) {
-    require(without_lock([&] {
-                return clear(pointer<float>(x), n, pointer<const std::uint32_t>(indices), count);
-            }),
-            "clear");
+constexpr python::Types kEntryTypes = python::kFloating | python::kFloat64;
+
+// As python::visit, with float64.
+template <typename Work>
+auto visit_entries(const Array& array, Work&& work) {
+    if (array.type == python::kFloat64) {
+        return work(array.as<double>());
+    }
+    return python::visit(array, std::forward<Work>(work));
 }
 
-void scatter_at(Address out, uint64_t n, Address indices, Address values, uint64_t count) {
-    require(without_lock([&] {
-                return scatter(pointer<float>(out), n, pointer<const std::uint32_t>(indices),
-                               pointer<const float>(values), count);
-            }),
-            "scatter");
+void clear_(py::handle x, py::handle indices) {
+    const Operation operation("clear");
+    const Array array = operation.output("x", x, kEntryTypes);
+    const Array places = operation.input("indices", indices, kUint32);
+    operation.apart({&places}, {&array});
+    operation.check(visit_entries(array, [&](auto* data) {
+        return without_lock(
+            [&] { return clear(data, array.size, places.as<std::uint32_t>(), places.size); });
+    }));
 }
 
-void scatter_add_at(Address out, uint64_t n, Address indices, Address values, uint64_t count) {
-    require(without_lock([&] {
-                return scatter_add(pointer<float>(out), n, pointer<const std::uint32_t>(indices),
-                                   pointer<const float>(values), count);
-            }),
-            "scatter_add");
+template <typename Kernel>
+void put(const Operation& operation, py::handle out, py::handle indices, py::handle values,
+         Kernel kernel) {
+    const Array array = operation.output("out", out, kEntryTypes);
+    const Array places = operation.input("indices", indices, kUint32);
+    const Array entries = operation.input("values", values, kEntryTypes);
+    operation.same_type(entries, array);
+    operation.same_length(entries, places);
+    operation.apart({&places, &entries}, {&array});
+    operation.check(visit_entries(array, [&](auto* data) {
+        const auto* const added = entries.as<std::remove_pointer_t<decltype(data)>>();
+        return without_lock([&] {
+            return kernel(data, array.size, places.as<std::uint32_t>(), added, entries.size);
+        });
+    }));
 }
 
-uint64_t merge_at(const std::vector<ChunkAddresses>& addresses, Address indices, Address values,
-                  uint64_t capacity) {
+void scatter_(py::handle out, py::handle indices, py::handle values) {
+    put(Operation("scatter"), out, indices, values,
+        [](auto... arguments) { return scatter(arguments...); });
+}
+
+void scatter_add_(py::handle out, py::handle indices, py::handle values) {
+    put(Operation("scatter_add"), out, indices, values,
+        [](auto... arguments) { return scatter_add(arguments...); });
+}
+
+uint64_t merge_(const py::list& index_chunks, const py::list& value_chunks, py::handle out_indices,
+                py::handle out_values) {
+    const Operation operation("merge");
+    const Array indices = operation.output("out_indices", out_indices, kUint32);
+    const Array values = operation.output("out_values", out_values, kFloat32);
+    operation.apart({}, {&indices, &values});
+    std::vector<Array> arrays;
+    std::vector<std::string> names;  // of the arrays, which point here
+    arrays.reserve(2 * index_chunks.size());
+    names.reserve(2 * index_chunks.size());
     std::vector<Chunk> chunks;
-    chunks.reserve(addresses.size());
-    for (const auto& [chunk_indices, chunk_values, count] : addresses) {
-        chunks.push_back({pointer<const std::uint32_t>(chunk_indices),
-                          pointer<const float>(chunk_values), count});
+    for (std::size_t p = 0; p < index_chunks.size(); ++p) {
+        const std::string number = "[" + std::to_string(p) + "]";
+        names.push_back("index_chunks" + number);
+        arrays.push_back(operation.input(names.back().c_str(), index_chunks[p], kUint32));
+        names.push_back("value_chunks" + number);
+        arrays.push_back(operation.input(names.back().c_str(), value_chunks[p], kFloat32));
+        const Array& places = arrays[2 * p];
+        const Array& entries = arrays[2 * p + 1];
+        operation.same_length(entries, places);
+        operation.apart({&places, &entries}, {&indices});
+        operation.apart({&places, &entries}, {&values});
+        chunks.push_back(
+            {places.as<const std::uint32_t>(), entries.as<const float>(), places.size});
     }
     std::vector<uint64_t> cursors(chunks.size());
-    const Entries out{pointer<std::uint32_t>(indices), pointer<float>(values), capacity};
+    const Entries out{indices.as<std::uint32_t>(), values.as<float>(),
+                      std::min(indices.size, values.size)};
     uint64_t written = 0;
-    require(without_lock(
-                [&] { return merge(chunks.data(), chunks.size(), cursors.data(), out, &written); }),
-            "merge");
+    operation.check(without_lock(
+        [&] { return merge(chunks.data(), chunks.size(), cursors.data(), out, &written); }));
     return written;
 }
 
-uint64_t intersect_at(Address a, uint64_t a_count, Address b, uint64_t b_count, Address out) {
+uint64_t intersect_(py::handle a, py::handle b, py::handle out) {
+    const Operation operation("intersect");
+    const Array left = operation.input("a", a, kUint32);
+    const Array right = operation.input("b", b, kUint32);
+    const Array common = operation.output("out", out, kUint32, std::min(left.size, right.size));
+    operation.apart({&left, &right}, {&common});
     uint64_t written = 0;
-    require(without_lock([&] {
-                return intersect(pointer<const std::uint32_t>(a), a_count,
-                                 pointer<const std::uint32_t>(b), b_count,
-                                 pointer<std::uint32_t>(out), &written);
-            }),
-            "intersect");
+    operation.check(without_lock([&] {
+        return intersect(left.as<std::uint32_t>(), left.size, right.as<std::uint32_t>(), right.size,
+                         common.as<std::uint32_t>(), &written);
+    }));
     return written;
 }
 
 }  // namespace
 
-void bind_sparse(pybind11::module_& module) {
-    module.def("clear", &clear_at);
-    module.def("scatter", &scatter_at);
-    module.def("scatter_add", &scatter_add_at);
-    module.def("merge", &merge_at);
-    module.def("intersect", &intersect_at);
+void bind_sparse(py::module_& module) {
+    module.def("clear", &clear_);
+    module.def("scatter", &scatter_);
+    module.def("scatter_add", &scatter_add_);
+    module.def("merge", &merge_);
+    module.def("intersect", &intersect_);
 }
 
-}  // namespace gradwire::bindings
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire

@@ -1,16 +1,22 @@
-// Branch-light compaction: blocks without a hit cost one vectorised comparison; in blocks with one,
-// every element is written and the write position advances only past hits.
+// Compaction: the elements that reach a magnitude, in index order.
+//
+// Four registers are compared at once; where none of their lanes reaches the magnitude, that is
+// all. Otherwise each is compressed whether it has a hit or not: at the densities of top-k a branch
+// for each would be mispredicted too often.
 #pragma once
 
 #include <cstdint>
 
 #include "gradwire/magnitude.h"
 #include "gradwire/select.h"
+#include "simd.h"
+#include "sources.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
-constexpr std::uint64_t kBlock = 32;
-// Elements that a fused pass keeps in the first-level cache between its steps.
+constexpr std::uint64_t kBlock = 4 * kLanes;
+// Elements between two looks at how things go.
 constexpr std::uint64_t kTile = 4096;
 
 // Smallest magnitude that counts as "at least threshold" and is not zero.
@@ -19,58 +25,86 @@ inline std::uint32_t floor_magnitude(float threshold) noexcept {
     return bits == 0 ? 1 : bits;
 }
 
-// Magnitudes fit in a signed integer, which SSE2 can compare.
-inline std::int32_t signed_magnitude(float value) noexcept {
-    return static_cast<std::int32_t>(magnitude(value));
+GRADWIRE_SIMD Words magnitudes(Floats x) noexcept {
+    return as_words(x) & words(kMagnitudeMask);
 }
 
-inline bool any_at_least(const float* block, std::int32_t floor) noexcept {
-    std::int32_t hits = 0;
-    for (std::uint64_t i = 0; i < kBlock; ++i) {
-        hits |= -static_cast<std::int32_t>(signed_magnitude(block[i]) >= floor);
+GRADWIRE_SIMD Mask at_least(Floats x, Words floor) noexcept {
+    return static_cast<Mask>(~less(magnitudes(x), floor));
+}
+
+// Appends entries, first by full registers, at the end of the room one by one.
+class EntryWriter {
+  public:
+    EntryWriter(const Entries& out, std::uint64_t count) noexcept : out_(out), count_(count) {}
+
+    std::uint64_t count() const noexcept { return count_; }
+    // Full registers may be written for `more` further groups of lanes.
+    bool roomy(std::uint64_t more) const noexcept {
+        return count_ + more * kLanes <= out_.capacity;
     }
-    return hits != 0;
-}
+    GRADWIRE_SIMD void append(Mask mask, Words indices, Floats values) noexcept {
+        compress_store(out_.indices + count_, mask, indices);
+        compress_store(out_.values + count_, mask, values);
+        count_ += count_lanes(mask);
+    }
+    // Counts on when the room is used up, but writes no more.
+    void append_carefully(Mask mask, Words indices, Floats values) noexcept {
+        std::uint32_t all_indices[kLanes];
+        float all_values[kLanes];
+        store(all_indices, indices);
+        store(all_values, values);
+        for (std::uint32_t bits = mask; bits != 0; bits &= bits - 1) {
+            if (count_ < out_.capacity) {
+                const int lane = __builtin_ctz(bits);
+                out_.indices[count_] = all_indices[lane];
+                out_.values[count_] = all_values[lane];
+            }
+            ++count_;
+        }
+    }
 
-// Appends the elements of x[0..n) with magnitude >= floor (floor >= 1), `base` being the index of
-// x[0], and returns the new count. Counts on when out is full, but writes no more.
-inline std::uint64_t compact(const float* x, std::uint64_t n, std::uint64_t base,
-                             std::uint32_t floor, const Entries& out,
-                             std::uint64_t count) noexcept {
-    const auto limit = static_cast<std::int32_t>(floor);
-    std::uint64_t i = 0;
-    for (; i + kBlock <= n; i += kBlock) {
-        if (!any_at_least(x + i, limit)) {
+  private:
+    Entries out_;
+    std::uint64_t count_;
+};
+
+// Appends the elements i, begin <= i < end, with magnitude >= floor (floor >= 1) to the `count`
+// entries in out, and returns the new count. Counts on when out is full, but writes no more.
+template <typename Source>
+std::uint64_t compact(const Source& source, std::uint64_t begin, std::uint64_t end,
+                      std::uint32_t floor, const Entries& out, std::uint64_t count) noexcept {
+    const Words limit = words(floor);
+    const auto numbers_at = [](std::uint64_t i) {
+        return lane_numbers() + words(static_cast<std::uint32_t>(i));
+    };
+    EntryWriter writer(out, count);
+    std::uint64_t i = begin;
+    for (; i + kBlock <= end; i += kBlock) {
+        const Floats x[4] = {source.lanes(i), source.lanes(i + kLanes),
+                             source.lanes(i + 2 * kLanes), source.lanes(i + 3 * kLanes)};
+        const Words largest = larger(larger(magnitudes(x[0]), magnitudes(x[1])),
+                                     larger(magnitudes(x[2]), magnitudes(x[3])));
+        if (less(largest, limit) == first_lanes(kLanes)) {
             continue;
         }
-        if (count + kBlock <= out.capacity) {
-            for (std::uint64_t j = i; j < i + kBlock; ++j) {
-                out.indices[count] = static_cast<std::uint32_t>(base + j);
-                out.values[count] = x[j];
-                count += static_cast<std::uint64_t>(signed_magnitude(x[j]) >= limit);
-            }
-            continue;
-        }
-        for (std::uint64_t j = i; j < i + kBlock; ++j) {
-            if (signed_magnitude(x[j]) >= limit) {
-                if (count < out.capacity) {
-                    out.indices[count] = static_cast<std::uint32_t>(base + j);
-                    out.values[count] = x[j];
-                }
-                ++count;
+        const bool roomy = writer.roomy(4);
+        for (std::uint64_t part = 0; part < 4; ++part) {
+            const Words numbers = numbers_at(i + part * kLanes);
+            if (roomy) {
+                writer.append(at_least(x[part], limit), numbers, x[part]);
+            } else {
+                writer.append_carefully(at_least(x[part], limit), numbers, x[part]);
             }
         }
     }
-    for (; i < n; ++i) {
-        if (signed_magnitude(x[i]) >= limit) {
-            if (count < out.capacity) {
-                out.indices[count] = static_cast<std::uint32_t>(base + i);
-                out.values[count] = x[i];
-            }
-            ++count;
-        }
+    for (; i < end; i += kLanes) {
+        const bool full = i + kLanes <= end;
+        const Floats x = full ? source.lanes(i) : source.tail(i, end - i);
+        writer.append_carefully(at_least(x, limit), numbers_at(i), x);
     }
-    return count;
+    return writer.count();
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

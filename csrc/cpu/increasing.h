@@ -3,7 +3,10 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
+
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 inline bool strictly_increasing(const std::uint32_t* indices, std::uint64_t count) noexcept {
     std::uint32_t violations = 0;
@@ -13,4 +16,5 @@ inline bool strictly_increasing(const std::uint32_t* indices, std::uint64_t coun
     return violations == 0;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -1,114 +1,43 @@
 #include "gradwire/indices.h"
 
-#include <algorithm>
-
 #include "increasing.h"
+#include "index_codecs.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
-constexpr unsigned kTileBits = 16;
-constexpr std::uint64_t kTileSize = std::uint64_t{1} << kTileBits;
+struct Codec {
+    EncodedSize (*size)(std::uint64_t count, std::uint64_t length) noexcept;
+    std::uint64_t (*encode)(Places places, std::uint8_t* out) noexcept;
+    Status (*decode)(Encoded message, std::uint32_t* out) noexcept;
+};
 
-// Byte by byte: the same on any machine, and one plain access where the order is native.
-void put_u16(std::uint8_t* out, std::uint32_t value) noexcept {
-    out[0] = static_cast<std::uint8_t>(value);
-    out[1] = static_cast<std::uint8_t>(value >> 8);
+// In the order of IndexCodec.
+constexpr Codec kCodecs[] = {
+    {&u32_size, &encode_u32, &decode_u32},          {&tile16_size, &encode_tile16, &decode_tile16},
+    {&bitmap_size, &encode_bitmap, &decode_bitmap}, {&rice_size, &encode_rice, &decode_rice},
+    {&gamma_size, &encode_gamma, &decode_gamma},    {&delta_size, &encode_delta, &decode_delta},
+};
+
+const Codec& find(IndexCodec codec) noexcept {
+    return kCodecs[static_cast<std::int32_t>(codec)];
 }
 
-void put_u32(std::uint8_t* out, std::uint32_t value) noexcept {
-    put_u16(out, value);
-    put_u16(out + 2, value >> 16);
-}
-
-std::uint32_t get_u16(const std::uint8_t* data) noexcept {
-    return data[0] | (static_cast<std::uint32_t>(data[1]) << 8);
-}
-
-std::uint32_t get_u32(const std::uint8_t* data) noexcept {
-    return get_u16(data) | (get_u16(data + 2) << 16);
-}
-
-constexpr std::uint64_t tile_count(std::uint64_t length) noexcept {
-    return (length + kTileSize - 1) >> kTileBits;
-}
-
-void encode_tile16(const std::uint32_t* indices, std::uint64_t count, IndexRange range,
-                   std::uint8_t* out) noexcept {
-    std::uint8_t* offsets = out + 4 * tile_count(range.length);
-    std::uint64_t i = 0;
-    for (std::uint64_t tile = 0; tile < tile_count(range.length); ++tile) {
-        const std::uint64_t first = i;
-        for (; i < count && (indices[i] - range.begin) >> kTileBits == tile; ++i) {
-            put_u16(offsets + 2 * i, indices[i] - range.begin);
-        }
-        put_u32(out + 4 * tile, static_cast<std::uint32_t>(i - first));
-    }
-}
-
-Status decode_u32(const std::uint8_t* data, std::uint64_t count, IndexRange range,
-                  std::uint32_t* out) noexcept {
-    std::uint64_t least = 0;  // what the next index must reach
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const std::uint64_t index = get_u32(data + 4 * i);
-        if (index < least) {
-            return Status::not_increasing;
-        }
-        if (index >= range.length) {
-            return Status::index_out_of_range;
-        }
-        out[i] = static_cast<std::uint32_t>(range.begin + index);
-        least = index + 1;
-    }
-    return Status::ok;
-}
-
-Status decode_tile(const std::uint8_t* data, std::uint64_t count, std::uint64_t begin,
-                   std::uint64_t length, std::uint32_t* out) noexcept {
-    std::uint32_t least = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const std::uint32_t offset = get_u16(data + 2 * i);
-        if (offset < least) {
-            return Status::not_increasing;
-        }
-        if (offset >= length) {
-            return Status::index_out_of_range;
-        }
-        out[i] = static_cast<std::uint32_t>(begin + offset);
-        least = offset + 1;
-    }
-    return Status::ok;
-}
-
-Status decode_tile16(const std::uint8_t* data, std::uint64_t count, IndexRange range,
-                     std::uint32_t* out) noexcept {
-    const std::uint64_t tiles = tile_count(range.length);
-    const std::uint8_t* offsets = data + 4 * tiles;
-    std::uint64_t done = 0;
-    for (std::uint64_t tile = 0; tile < tiles; ++tile) {
-        const std::uint64_t here = get_u32(data + 4 * tile);
-        if (here > count - done) {
-            return Status::count_mismatch;
-        }
-        const std::uint64_t begin = tile << kTileBits;
-        const Status status = decode_tile(offsets + 2 * done, here, range.begin + begin,
-                                          std::min(kTileSize, range.length - begin), out + done);
-        if (status != Status::ok) {
-            return status;
-        }
-        done += here;
-    }
-    return done == count ? Status::ok : Status::count_mismatch;
+bool fixed(IndexCodec codec) noexcept {
+    return codec == IndexCodec::u32 || codec == IndexCodec::tile16;
 }
 
 }  // namespace
 
-std::uint64_t encoded_size(std::uint64_t count, std::uint64_t length, IndexCodec codec) noexcept {
-    return codec == IndexCodec::u32 ? 4 * count : 4 * tile_count(length) + 2 * count;
+EncodedSize encoded_size(std::uint64_t count, std::uint64_t length, IndexCodec codec) noexcept {
+    // No range has more indices than places; such a count is refused where it is used.
+    const std::uint64_t possible = fixed(codec) || count < length ? count : length;
+    return find(codec).size(possible, length);
 }
 
 Status encode_indices(const std::uint32_t* indices, std::uint64_t count, IndexRange range,
-                      IndexCodec codec, std::uint8_t* out) noexcept {
+                      IndexCodec codec, std::uint8_t* out, std::uint64_t* written) noexcept {
     if (!strictly_increasing(indices, count)) {
         return Status::not_increasing;
     }
@@ -116,23 +45,21 @@ Status encode_indices(const std::uint32_t* indices, std::uint64_t count, IndexRa
         (indices[0] < range.begin || indices[count - 1] - range.begin >= range.length)) {
         return Status::index_out_of_range;
     }
-    if (codec == IndexCodec::tile16) {
-        encode_tile16(indices, count, range, out);
-        return Status::ok;
-    }
-    for (std::uint64_t i = 0; i < count; ++i) {
-        put_u32(out + 4 * i, indices[i] - range.begin);
-    }
+    *written = find(codec).encode({indices, count, range}, out);
     return Status::ok;
 }
 
 Status decode_indices(const std::uint8_t* data, std::uint64_t bytes, std::uint64_t count,
                       IndexRange range, IndexCodec codec, std::uint32_t* out) noexcept {
-    if (bytes != encoded_size(count, range.length, codec)) {
+    const EncodedSize size = encoded_size(count, range.length, codec);
+    if (bytes < size.min || bytes > size.max) {
         return Status::wrong_length;
     }
-    return codec == IndexCodec::u32 ? decode_u32(data, count, range, out)
-                                    : decode_tile16(data, count, range, out);
+    if (count > range.length) {
+        return Status::count_mismatch;
+    }
+    return find(codec).decode({data, bytes, count, range}, out);
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

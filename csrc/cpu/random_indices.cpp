@@ -5,6 +5,7 @@
 #include "gradwire/philox.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
 constexpr std::uint64_t kWordBits = 64;
@@ -61,4 +62,5 @@ void random_indices(std::uint64_t n, std::uint64_t k, RandomKey random, std::uin
     }
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

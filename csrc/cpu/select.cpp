@@ -1,36 +1,54 @@
 #include "gradwire/select.h"
 
-#include <algorithm>
-
-#include "compact.h"
+#include "gather.h"
 #include "gradwire/magnitude.h"
-#include "gradwire/residual.h"
+#include "sources.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
-Selection by_threshold(std::uint64_t found, std::uint64_t capacity, float threshold) noexcept {
-    return {std::min(found, capacity), found, bits_float(magnitude(threshold))};
+template <typename Source>
+Selection reaching(const Source& source, std::uint64_t head, std::uint64_t n, float threshold,
+                   const Entries& out) noexcept {
+    const std::uint64_t found =
+        gather(source, head, n, floor_magnitude(threshold), out, Overflow::count_on);
+    return {found < out.capacity ? found : out.capacity, found, bits_float(magnitude(threshold))};
 }
 
 }  // namespace
 
-void select(const float* x, std::uint64_t n, float threshold, Entries out,
-            Selection* result) noexcept {
-    const std::uint64_t found = compact(x, n, 0, floor_magnitude(threshold), out, 0);
-    *result = by_threshold(found, out.capacity, threshold);
+template <typename T>
+void select(const T* x, std::uint64_t n, float threshold, Entries out, Selection* result) noexcept {
+    *result = reaching(Plain<T>{x}, 0, n, threshold, out);
 }
 
-void compensate_select(const float* gradient, const float* residual, std::uint64_t n,
-                       float threshold, float* acc, Entries out, Selection* result) noexcept {
-    const std::uint32_t floor = floor_magnitude(threshold);
-    std::uint64_t found = 0;
-    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
-        const std::uint64_t size = std::min(kTile, n - begin);
-        compensate(gradient + begin, residual + begin, size, acc + begin);
-        found = compact(acc + begin, size, begin, floor, out, found);
-    }
-    *result = by_threshold(found, out.capacity, threshold);
+template <typename T>
+void compensate_select(const T* gradient, const float* residual, std::uint64_t n, float threshold,
+                       float* acc, Entries out, Selection* result) noexcept {
+    *result = with_compensated(gradient, residual, n, acc, [&](const auto& source, auto head) {
+        return reaching(source, head, n, threshold, out);
+    });
 }
 
+template <typename T>
+void momentum_select(const Momentum<T>& arrays, std::uint64_t n, float threshold, Entries out,
+                     Selection* result) noexcept {
+    *result = arrays.nesterov ? reaching(MomentumCorrected<T, true>{arrays}, 0, n, threshold, out)
+                              : reaching(MomentumCorrected<T, false>{arrays}, 0, n, threshold, out);
+}
+
+#define GRADWIRE_INSTANTIATE(T)                                                                    \
+    template void select(const T*, std::uint64_t, float, Entries, Selection*) noexcept;            \
+    template void compensate_select(const T*, const float*, std::uint64_t, float, float*, Entries, \
+                                    Selection*) noexcept;                                          \
+    template void momentum_select(const Momentum<T>&, std::uint64_t, float, Entries,               \
+                                  Selection*) noexcept;
+GRADWIRE_INSTANTIATE(float)
+GRADWIRE_INSTANTIATE(bfloat16)
+GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
+#undef GRADWIRE_INSTANTIATE
+
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -1,174 +1,216 @@
-#include <algorithm>
-
-#include "compact.h"
+#include "float_environment.h"
+#include "gather.h"
 #include "gradwire/magnitude.h"
-#include "gradwire/residual.h"
 #include "gradwire/select.h"
 #include "radix.h"
+#include "sources.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 namespace {
 
 constexpr std::uint64_t kAlignment = 64;
-// The candidate buffer holds 2k + kSlack entries: a floor that is a little too low still fits.
 constexpr std::uint64_t kSlack = 4096;
-
-constexpr std::uint64_t candidate_capacity(std::uint64_t k) noexcept {
-    return 2 * k + kSlack;
+// Candidates that fit: more than a good floor lets through, and no more than pays.
+constexpr std::uint64_t candidate_capacity(std::uint64_t n, std::uint64_t k) noexcept {
+    return n < kSlack ? n : (3 * k < n / 4 ? 3 * k : n / 4) + kSlack;
 }
 
-struct Workspace {
+struct Scratch {
     std::uint32_t* counts;
     Entries candidates;
 };
 
-Workspace carve(void* memory, std::uint64_t k) noexcept {
+Scratch carve(void* memory, std::uint64_t n, std::uint64_t k) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory);
+    memory = static_cast<char*>(memory) + (kAlignment - address % kAlignment) % kAlignment;
     auto* const counts = static_cast<std::uint32_t*>(memory);
-    std::uint32_t* const indices = counts + kLanes * kBins;
-    const std::uint64_t capacity = candidate_capacity(k);
+    std::uint32_t* const indices = counts + counts_bytes(n) / sizeof *counts;
+    const std::uint64_t capacity = candidate_capacity(n, k);
     auto* const values = reinterpret_cast<float*>(indices + capacity);
     return {counts, {indices, values, capacity}};
 }
 
+// The lowest `count` lanes of a mask.
+Mask lowest(Mask mask, std::uint64_t count) noexcept {
+    std::uint32_t rest = mask;
+    for (std::uint64_t i = 0; i < count && rest != 0; ++i) {
+        rest &= rest - 1;
+    }
+    return static_cast<Mask>(mask & ~rest);
+}
+
 // Takes from x the magnitudes above `low` and the first `ties` that equal it; `total` in all, which
 // the caller knows to exist. Index i of x stands for source[i], or for itself if source is null.
-void take(const float* x, std::uint64_t n, const std::uint32_t* source, std::uint32_t low,
+template <typename T>
+void take(const T* x, std::uint64_t n, const std::uint32_t* source, std::uint32_t low,
           std::uint64_t ties, std::uint64_t total, const Entries& out) noexcept {
-    const auto limit = static_cast<std::int32_t>(low);
-    std::uint64_t count = 0;
-    const auto step = [&](std::uint64_t i) {
-        const std::int32_t bits = signed_magnitude(x[i]);
-        const auto tie =
-            static_cast<std::uint64_t>(bits == limit) & static_cast<std::uint64_t>(ties > 0);
-        out.indices[count] = source != nullptr ? source[i] : static_cast<std::uint32_t>(i);
-        out.values[count] = x[i];
-        ties -= tie;
-        count += static_cast<std::uint64_t>(bits > limit) | tie;
-    };
-    std::uint64_t i = 0;
-    for (; i + kBlock <= n && count + kBlock <= total; i += kBlock) {
-        if (any_at_least(x + i, limit)) {
-            for (std::uint64_t j = i; j < i + kBlock; ++j) {
-                step(j);
-            }
+    const Words limit = words(low);
+    EntryWriter writer({out.indices, out.values, total}, 0);
+    for (std::uint64_t i = 0; i < n && writer.count() < total; i += kLanes) {
+        const bool full = i + kLanes <= n;
+        const Floats values = full ? Plain<T>{x}.lanes(i) : Plain<T>{x}.tail(i, n - i);
+        const Mask reached = at_least(values, limit);
+        if (reached == 0) {
+            continue;
         }
-    }
-    // Writes go to count, so it must stay below total here.
-    for (; i < n && count < total; ++i) {
-        step(i);
+        const Mask equals = equal(magnitudes(values), limit);
+        const Mask first = lowest(equals, ties);
+        ties -= count_lanes(first);
+        const auto taken = static_cast<Mask>((reached & ~equals) | first);
+        Words indices = lane_numbers() + words(static_cast<std::uint32_t>(i));
+        if (source != nullptr) {
+            indices = full
+                          ? load(source + i)
+                          : as_words(load_first(reinterpret_cast<const float*>(source + i), n - i));
+        }
+        if (writer.roomy(1)) {
+            writer.append(taken, indices, values);
+        } else {
+            writer.append_carefully(taken, indices, values);
+        }
     }
 }
 
 // At least k candidates, a superset of the k largest, in index order.
-Selection finish_from_candidates(const Workspace& space, std::uint64_t count, std::uint64_t k,
+Selection finish_from_candidates(const Scratch& space, std::uint64_t count, std::uint64_t k,
                                  const Entries& out) noexcept {
-    const Cut cut = narrow(space.candidates.values, count, k, 0, space.counts, false);
+    const Cut cut = narrow(space.candidates.values, count, k, 0, space.counts);
     take(space.candidates.values, count, space.candidates.indices, cut.low, k - cut.above, k, out);
     return {k, k, bits_float(cut.low)};
 }
 
-// `counted`: as for narrow().
-Selection finish_from_array(const float* x, std::uint64_t n, std::uint64_t k,
-                            const Workspace& space, const Entries& out, bool counted) noexcept {
-    const Cut cut = narrow(x, n, k, space.candidates.capacity, space.counts, counted);
-    if (!cut.enough) {
-        const std::uint64_t found = compact(x, n, 0, 1, out, 0);
-        return {found, found, 0.0F};
+// Exact for any x, by reading it two to four times; once if all of it may be candidates.
+template <typename T>
+Selection search(const T* x, std::uint64_t n, std::uint64_t k, const Scratch& space,
+                 const Entries& out) noexcept {
+    Cut cut{1, 0, n, false, true};  // all that are not zero
+    if (n > space.candidates.capacity) {
+        cut = narrow(x, n, k, space.candidates.capacity, space.counts);
     }
     if (cut.exact) {
         take(x, n, nullptr, cut.low, k - cut.above, k, out);
         return {k, k, bits_float(cut.low)};
     }
-    const std::uint64_t count = compact(x, n, 0, cut.low, space.candidates, 0);
+    const std::uint64_t count =
+        cut.enough ? gather(Plain<T>{x}, 0, n, cut.low, space.candidates, Overflow::count_on) : 0;
+    if (count < k) {  // there are no more than these
+        const std::uint64_t found = gather(Plain<T>{x}, 0, n, 1, out, Overflow::count_on);
+        return {found, found, 0.0F};
+    }
     return finish_from_candidates(space, count, k, out);
 }
 
-struct FirstPass {
-    std::uint64_t candidates;    // all of them, unless they overflowed
-    std::uint64_t counted_from;  // first element in the histogram; n if there is none
-};
-
-// Pass A: acc and the candidates. Once they overflow, the rest of the pass prepares the histogram
-// instead, so that a floor that is too low costs one more read of what came before.
-FirstPass first_pass(const float* gradient, const float* residual, std::uint64_t n,
-                     std::uint32_t least, float* acc, const Workspace& space) noexcept {
-    FirstPass pass{0, n};
-    for (std::uint64_t begin = 0; begin < n; begin += kTile) {
-        const std::uint64_t size = std::min(kTile, n - begin);
-        compensate(gradient + begin, residual + begin, size, acc + begin);
-        if (pass.counted_from == n) {
-            pass.candidates =
-                compact(acc + begin, size, begin, least, space.candidates, pass.candidates);
-            if (pass.candidates <= space.candidates.capacity) {
-                continue;
-            }
-            pass.counted_from = begin;
-            reset_counts(space.counts);
+// The top k of x, k >= 1: one read if the sample tells a good floor.
+template <typename T>
+Selection topk_of(const T* x, std::uint64_t n, std::uint64_t k, const Scratch& space,
+                  const Entries& out) noexcept {
+    if (n >= kLong) {
+        const std::uint32_t floor = estimate_floor(Plain<T>{x}, n, k, space.counts);
+        const std::uint64_t count =
+            floor == 0 ? 0 : gather(Plain<T>{x}, 0, n, floor, space.candidates, Overflow::give_up);
+        if (count >= k && count <= space.candidates.capacity) {
+            return finish_from_candidates(space, count, k, out);
         }
-        count_first_digit(acc + begin, size, space.counts);
     }
-    return pass;
+    return search(x, n, k, space, out);
 }
 
-Status check(std::uint64_t k, const Entries& out, std::uint64_t workspace_bytes) noexcept {
+// `floor`: 0 if there is none.
+template <typename Source>
+Selection topk_on_the_way(const Source& source, std::uint64_t head, const float* acc,
+                          std::uint64_t n, std::uint64_t k, float floor, const Entries& out,
+                          const Scratch& space) noexcept {
+    std::uint64_t count = 0;
+    {
+        const IeeeArithmetic ieee;
+        std::uint32_t least = magnitude(floor);
+        if (least == 0 && n >= kLong && k > 0) {
+            least = estimate_floor(source, n, k, space.counts);
+        }
+        if (least == 0 || k == 0) {
+            source.pass(0, head);
+            source.pass(head, n);
+        } else {
+            count = gather(source, head, n, least, space.candidates, Overflow::give_up);
+        }
+        finish_streams();
+    }
+    if (k == 0) {
+        return {0, 0, 0.0F};
+    }
+    if (count >= k && count <= space.candidates.capacity) {
+        return finish_from_candidates(space, count, k, out);
+    }
+    return topk_of(acc, n, k, space, out);
+}
+
+// Checks the buffers, calls work(k, scratch) with a k of at most n, and completes the result.
+template <typename Work>
+Status checked(std::uint64_t n, std::uint64_t wanted, const Entries& out, Workspace workspace,
+               Selection* result, Work work) noexcept {
+    const std::uint64_t k = wanted < n ? wanted : n;
     if (out.capacity < k) {
         return Status::capacity_exceeded;
     }
-    return workspace_bytes < topk_workspace(k) ? Status::workspace_too_small : Status::ok;
-}
-
-void* align(void* memory) noexcept {
-    const auto address = reinterpret_cast<std::uintptr_t>(memory);
-    return static_cast<char*>(memory) + (kAlignment - address % kAlignment) % kAlignment;
+    if (workspace.bytes < topk_workspace(n, k)) {
+        return Status::workspace_too_small;
+    }
+    *result = work(k, carve(workspace.memory, n, k));
+    result->threshold = result->found == wanted ? result->threshold : 0.0F;
+    return Status::ok;
 }
 
 }  // namespace
 
-std::uint64_t topk_workspace(std::uint64_t k) noexcept {
+std::uint64_t topk_workspace(std::uint64_t n, std::uint64_t k) noexcept {
     constexpr std::uint64_t kEntryBytes = sizeof(std::uint32_t) + sizeof(float);
-    return kAlignment + kCountsBytes + candidate_capacity(k) * kEntryBytes;
+    return kAlignment + counts_bytes(n) + candidate_capacity(n, k < n ? k : n) * kEntryBytes;
 }
 
-Status topk(const float* x, std::uint64_t n, std::uint64_t k, Entries out, void* workspace,
-            std::uint64_t workspace_bytes, Selection* result) noexcept {
-    const std::uint64_t wanted = k;
-    k = std::min(k, n);
-    const Status status = check(k, out, workspace_bytes);
-    if (status != Status::ok) {
-        return status;
-    }
-    *result = k == 0 ? Selection{0, 0, 0.0F}
-                     : finish_from_array(x, n, k, carve(align(workspace), k), out, false);
-    result->threshold = result->found == wanted ? result->threshold : 0.0F;
-    return Status::ok;
+template <typename T>
+Status topk(const T* x, std::uint64_t n, std::uint64_t k, Entries out, Workspace workspace,
+            Selection* result) noexcept {
+    const IeeeArithmetic ieee;
+    return checked(n, k, out, workspace, result, [&](std::uint64_t most, const Scratch& space) {
+        return most == 0 ? Selection{0, 0, 0.0F} : topk_of(x, n, most, space, out);
+    });
 }
 
-Status compensate_topk(const float* gradient, const float* residual, std::uint64_t n,
-                       std::uint64_t k, float floor, float* acc, Entries out, void* workspace,
-                       std::uint64_t workspace_bytes, Selection* result) noexcept {
-    const std::uint64_t wanted = k;
-    k = std::min(k, n);
-    const Status status = check(k, out, workspace_bytes);
-    if (status != Status::ok) {
-        return status;
-    }
-    if (k == 0) {
-        compensate(gradient, residual, n, acc);
-        *result = {0, 0, 0.0F};
-        return Status::ok;
-    }
-    const Workspace space = carve(align(workspace), k);
-    const FirstPass pass = first_pass(gradient, residual, n, floor_magnitude(floor), acc, space);
-    if (pass.counted_from < n) {
-        count_first_digit(acc, pass.counted_from, space.counts);
-        *result = finish_from_array(acc, n, k, space, out, true);
-    } else if (pass.candidates >= k) {
-        *result = finish_from_candidates(space, pass.candidates, k, out);
-    } else {
-        *result = finish_from_array(acc, n, k, space, out, false);
-    }
-    result->threshold = result->found == wanted ? result->threshold : 0.0F;
-    return Status::ok;
+template <typename T>
+Status compensate_topk(const T* gradient, const float* residual, std::uint64_t n, std::uint64_t k,
+                       float floor, float* acc, Entries out, Workspace workspace,
+                       Selection* result) noexcept {
+    return checked(n, k, out, workspace, result, [&](std::uint64_t most, const Scratch& space) {
+        return with_compensated(gradient, residual, n, acc, [&](const auto& source, auto head) {
+            return topk_on_the_way(source, head, acc, n, most, floor, out, space);
+        });
+    });
 }
 
+template <typename T>
+Status momentum_topk(const Momentum<T>& arrays, std::uint64_t n, std::uint64_t k, float floor,
+                     Entries out, Workspace workspace, Selection* result) noexcept {
+    return checked(n, k, out, workspace, result, [&](std::uint64_t most, const Scratch& space) {
+        return arrays.nesterov ? topk_on_the_way(MomentumCorrected<T, true>{arrays}, 0, arrays.acc,
+                                                 n, most, floor, out, space)
+                               : topk_on_the_way(MomentumCorrected<T, false>{arrays}, 0, arrays.acc,
+                                                 n, most, floor, out, space);
+    });
+}
+
+#define GRADWIRE_INSTANTIATE(T)                                                                  \
+    template Status topk(const T*, std::uint64_t, std::uint64_t, Entries, Workspace,             \
+                         Selection*) noexcept;                                                   \
+    template Status compensate_topk(const T*, const float*, std::uint64_t, std::uint64_t, float, \
+                                    float*, Entries, Workspace, Selection*) noexcept;            \
+    template Status momentum_topk(const Momentum<T>&, std::uint64_t, std::uint64_t, float,       \
+                                  Entries, Workspace, Selection*) noexcept;
+GRADWIRE_INSTANTIATE(float)
+GRADWIRE_INSTANTIATE(bfloat16)
+GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
+#undef GRADWIRE_INSTANTIATE
+
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -1,4 +1,4 @@
-"""Command line: ``python -m gradwire info``."""
+"""Command line: ``python -m gradwire info`` and ``python -m gradwire bench``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import argparse
 import sys
 
 from gradwire._version import __version__
+from gradwire.bench.command import add_bench
+from gradwire.errors import GradwireError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit code."""
+    """Run a command and return its exit code; arguments: those of the process when None."""
     parser = argparse.ArgumentParser(prog="python -m gradwire", description="gradwire's commands")
     parser.add_argument("--version", action="version", version=f"gradwire {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     info = commands.add_parser("info", help="tell what is built and found, and try it")
     info.add_argument("--json", action="store_true", help="for programs")
+    info.set_defaults(run=_run_info)
+    add_bench(commands)
     options = parser.parse_args(arguments)
+    try:
+        # A command may start the process again only if it was the process's own.
+        return int(options.run(options, restart=arguments is None))
+    except GradwireError as error:
+        print(error, file=sys.stderr)
+        return 2
 
+
+def _run_info(options: argparse.Namespace, restart: bool) -> int:
+    del restart
     from gradwire.info import show_info
 
     return show_info(options.json)

@@ -1,69 +1,15 @@
-"""The CPU kernels on raw addresses, unchecked; gradwire.kernels is the checked face."""
+"""The CPU kernels, one submodule for each instruction set; gradwire.kernels is the public face."""
+
+from typing import Any
 
 __version__: str
+compiler: str
+has_threads: bool
+max_threads: int
+isas: tuple[str, ...]
+generic: Any
+avx2: Any
+avx512: Any
 
-def finite_check(x: int, n: int, /) -> bool: ...
-def histogram(x: int, n: int, shift: int, bits: int, prefix: int, counts: int, /) -> None: ...
-def kth_magnitude_workspace() -> int: ...
-def kth_magnitude(x: int, n: int, k: int, workspace: int, workspace_bytes: int, /) -> float: ...
-def select(
-    x: int, n: int, threshold: float, indices: int, values: int, capacity: int, /
-) -> tuple[int, int, float]: ...
-def compensate_select(
-    gradient: int,
-    residual: int,
-    n: int,
-    threshold: float,
-    acc: int,
-    indices: int,
-    values: int,
-    capacity: int,
-    /,
-) -> tuple[int, int, float]: ...
-def topk_workspace(k: int, /) -> int: ...
-def topk(
-    x: int,
-    n: int,
-    k: int,
-    indices: int,
-    values: int,
-    capacity: int,
-    workspace: int,
-    workspace_bytes: int,
-    /,
-) -> tuple[int, int, float]: ...
-def compensate_topk(
-    gradient: int,
-    residual: int,
-    n: int,
-    k: int,
-    floor: float,
-    acc: int,
-    indices: int,
-    values: int,
-    capacity: int,
-    workspace: int,
-    workspace_bytes: int,
-    /,
-) -> tuple[int, int, float]: ...
-def clear(x: int, n: int, indices: int, count: int, /) -> None: ...
-def scatter(out: int, n: int, indices: int, values: int, count: int, /) -> None: ...
-def scatter_add(out: int, n: int, indices: int, values: int, count: int, /) -> None: ...
-def merge(
-    chunks: list[tuple[int, int, int]], indices: int, values: int, capacity: int, /
-) -> int: ...
-def intersect(a: int, a_count: int, b: int, b_count: int, out: int, /) -> int: ...
-def to_bfloat16(x: int, n: int, out: int, /) -> None: ...
-def from_bfloat16(bits: int, n: int, out: int, /) -> None: ...
-def encoded_size(count: int, length: int, codec: int, /) -> int: ...
-def encode_indices(
-    indices: int, count: int, begin: int, length: int, codec: int, out: int, /
-) -> None: ...
-def decode_indices(
-    data: int, size: int, count: int, begin: int, length: int, codec: int, out: int, /
-) -> None: ...
-def random_indices_words(n: int, /) -> int: ...
-def random_indices(
-    n: int, k: int, seed: int, key: int, step: int, bitmap: int, out: int, /
-) -> None: ...
-def philox4x32(counter: list[int], key: list[int], /) -> list[int]: ...
+def threads() -> int: ...
+def set_threads(count: int) -> None: ...

@@ -76,9 +76,11 @@ def _find(look: Callable[[], str]) -> Finding:
 
 
 def _cpu_kernels() -> str:
-    from gradwire import _cpu
+    from gradwire.kernels import native
 
-    return f"native, in {_cpu.__name__}"
+    count = native.current_threads()
+    threads = f"{count} thread{'s' * (count > 1)}" if native.has_threads() else "no OpenMP"
+    return f"{native.current_isa()} of {', '.join(native.isas())}; {threads}"
 
 
 def _cuda_kernels() -> str:

@@ -134,8 +134,7 @@ class Payload:
         dense = from_format(self.dense)
         if factor32 == 1:
             return Payload(self.numel, self.indices, self.values, dense, self.budget)
-        with np.errstate(over="ignore"):
-            values, dense = self.values * factor32, dense * factor32
+        values, dense = kernels.scale(self.values, factor32), kernels.scale(dense, factor32)
         return Payload(self.numel, self.indices, values, dense, self.budget)
 
     def with_tail(self, tail: Float32) -> Payload:

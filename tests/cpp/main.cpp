@@ -1,8 +1,16 @@
 #include <cstdio>
 
 #include "check.h"
+#include "gradwire/isa.h"
+
+#define GRADWIRE_NAME_OF(isa) #isa
+#define GRADWIRE_NAME(isa) GRADWIRE_NAME_OF(isa)
 
 int main() {
+    if (!gradwire::runs(gradwire::Isa::GRADWIRE_ISA)) {
+        std::printf("not run: this processor has no %s\n", GRADWIRE_NAME(GRADWIRE_ISA));
+        return 0;
+    }
     using gradwire::testing::failures;
     for (const auto& test : gradwire::testing::tests()) {
         const int before = failures();

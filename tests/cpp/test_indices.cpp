@@ -11,13 +11,20 @@ using gradwire::Status;
 
 namespace {
 
-constexpr IndexCodec kCodecs[] = {IndexCodec::u32, IndexCodec::tile16};
+constexpr IndexCodec kCodecs[] = {IndexCodec::u32,         IndexCodec::tile16,
+                                  IndexCodec::bitmap,      IndexCodec::rice,
+                                  IndexCodec::elias_gamma, IndexCodec::elias_delta};
 
 std::vector<std::uint8_t> encoded(const std::vector<std::uint32_t>& indices, IndexRange range,
                                   IndexCodec codec) {
-    std::vector<std::uint8_t> data(gradwire::encoded_size(indices.size(), range.length, codec));
-    CHECK(gradwire::encode_indices(indices.data(), indices.size(), range, codec, data.data()) ==
-          Status::ok);
+    const auto size = gradwire::encoded_size(indices.size(), range.length, codec);
+    std::vector<std::uint8_t> data(size.max);
+    std::uint64_t written = 0;
+    CHECK(gradwire::encode_indices(indices.data(), indices.size(), range, codec, data.data(),
+                                   &written) == Status::ok);
+    CHECK(size.min <= written && written <= size.max);
+    data.resize(written);
+    data.shrink_to_fit();
     return data;
 }
 
@@ -77,13 +84,41 @@ TEST(encoding_refuses_what_cannot_be_decoded) {
     const std::vector<std::uint32_t> below = {1, 4};
     const std::vector<std::uint32_t> beyond = {4, 12};
     const IndexRange range{2, 10};
+    std::uint64_t written = 0;
     for (const IndexCodec codec : kCodecs) {
-        CHECK(gradwire::encode_indices(repeated.data(), 2, range, codec, out.data()) ==
+        CHECK(gradwire::encode_indices(repeated.data(), 2, range, codec, out.data(), &written) ==
               Status::not_increasing);
-        CHECK(gradwire::encode_indices(below.data(), 2, range, codec, out.data()) ==
+        CHECK(gradwire::encode_indices(below.data(), 2, range, codec, out.data(), &written) ==
               Status::index_out_of_range);
-        CHECK(gradwire::encode_indices(beyond.data(), 2, range, codec, out.data()) ==
+        CHECK(gradwire::encode_indices(beyond.data(), 2, range, codec, out.data(), &written) ==
               Status::index_out_of_range);
     }
     CHECK(out == std::vector<std::uint8_t>(64, 7));
+}
+
+TEST(the_largest_messages_fit) {
+    // One gap as long as it can be, at every place; gaps of one length; no gaps.
+    const std::uint64_t lengths[] = {1, 2, 7, 100, 4096, std::uint64_t{1} << 32};
+    for (const IndexCodec codec : kCodecs) {
+        for (const std::uint64_t length : lengths) {
+            if (codec == IndexCodec::bitmap && length > 4096) {
+                continue;
+            }
+            for (std::uint64_t count = 1; count <= length && count <= 20; ++count) {
+                for (std::uint64_t place = 0; place <= count; ++place) {
+                    std::vector<std::uint32_t> indices;
+                    for (std::uint64_t i = 0; i < count; ++i) {
+                        const std::uint64_t index = i < place ? i : length - count + i;
+                        indices.push_back(static_cast<std::uint32_t>(index));
+                    }
+                    const IndexRange range{0, length};
+                    const auto data = encoded(indices, range, codec);
+                    std::vector<std::uint32_t> out(count);
+                    CHECK(gradwire::decode_indices(data.data(), data.size(), count, range, codec,
+                                                   out.data()) == Status::ok);
+                    CHECK(out == indices);
+                }
+            }
+        }
+    }
 }

@@ -28,6 +28,40 @@ TEST(merge_unites_and_adds_in_chunk_order) {
           Status::capacity_exceeded);
 }
 
+TEST(merge_writes_the_union_into_exactly_its_room) {
+    // Runs that only one chunk has, tiles of several, sparse and full ones.
+    for (std::uint32_t stride : {1U, 3U, 64U, 5000U}) {
+        for (std::uint32_t shift : {0U, 1U, 4000U, 200000U}) {
+            std::vector<std::uint32_t> first(2000);
+            std::vector<std::uint32_t> second(2000);
+            for (std::uint32_t i = 0; i < 2000; ++i) {
+                first[i] = i * stride;
+                second[i] = i * stride + shift;
+            }
+            const std::vector<float> ones(2000, 1.0F);
+            const Chunk chunks[] = {{first.data(), ones.data(), 2000},
+                                    {second.data(), ones.data(), 2000}};
+            std::vector<std::uint32_t> common(2000);
+            std::uint64_t shared = 0;
+            CHECK(gradwire::intersect(first.data(), 2000, second.data(), 2000, common.data(),
+                                      &shared) == Status::ok);
+            const std::uint64_t expected = 4000 - shared;
+            std::vector<std::uint64_t> cursors(2);
+            std::vector<std::uint32_t> indices(expected);
+            std::vector<float> sums(expected);
+            std::uint64_t written = 0;
+            CHECK(gradwire::merge(chunks, 2, cursors.data(),
+                                  {indices.data(), sums.data(), expected}, &written) == Status::ok);
+            CHECK(written == expected);
+            float total = 0.0F;
+            for (const float sum : sums) {
+                total += sum;
+            }
+            CHECK(total == 4000.0F);
+        }
+    }
+}
+
 TEST(merge_refuses_unsorted_chunks) {
     const std::vector<std::uint32_t> falling = {2, 1};
     const std::vector<float> values = {1, 1};

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "check.h"
-#include "gradwire/histogram.h"
 #include "gradwire/magnitude.h"
 #include "gradwire/philox.h"
 #include "gradwire/select.h"
+#include "gradwire/statistics.h"
 
 using Sizes = std::vector<std::uint64_t>;
 
@@ -45,8 +45,9 @@ struct Room {  // exact sizes: the address sanitizer sees any step outside
     explicit Room(std::uint64_t k, std::uint64_t n)
         : indices(std::min(k, n)),
           values(std::min(k, n)),
-          workspace(gradwire::topk_workspace(std::min(k, n))) {}
+          workspace(gradwire::topk_workspace(n, k)) {}
     gradwire::Entries entries() { return {indices.data(), values.data(), indices.size()}; }
+    gradwire::Workspace space() { return {workspace.data(), workspace.size()}; }
     std::vector<std::uint32_t> indices;
     std::vector<float> values;
     std::vector<std::uint8_t> workspace;
@@ -58,13 +59,13 @@ constexpr std::uint32_t kMasks[] = {0xFFFFFFFFU, 0x80000003U, 0x3F80FFFFU, 0x7F8
 
 TEST(topk_is_exact) {
     for (const std::uint32_t mask : kMasks) {
-        for (const std::uint64_t n : Sizes{0, 1, 31, 33, 1025, 20000}) {
+        for (const std::uint64_t n : Sizes{0, 1, 31, 33, 1025, 20000, 70001}) {
             const auto x = random_bits(n, mask);
             for (const std::uint64_t k : Sizes{0, 1, 32, 1000, 30000}) {
                 Room room(k, n);
                 Selection result{};
-                CHECK(gradwire::topk(x.data(), n, k, room.entries(), room.workspace.data(),
-                                     room.workspace.size(), &result) == Status::ok);
+                CHECK(gradwire::topk(x.data(), n, k, room.entries(), room.space(), &result) ==
+                      Status::ok);
                 room.indices.resize(result.written);
                 CHECK(room.indices == best(x, k));
             }
@@ -82,8 +83,7 @@ TEST(the_floor_never_changes_compensate_topk) {
             Room room(100, n);
             Selection result{};
             CHECK(gradwire::compensate_topk(acc.data(), residual.data(), n, 100, floor, acc.data(),
-                                            room.entries(), room.workspace.data(),
-                                            room.workspace.size(), &result) == Status::ok);
+                                            room.entries(), room.space(), &result) == Status::ok);
             room.indices.resize(result.written);
             CHECK(room.indices == best(acc, 100));
         }
@@ -108,19 +108,20 @@ TEST(sizes_are_checked) {
     const std::vector<float> x(100, 1.0F);
     Room room(10, 100);
     Selection result{};
-    CHECK(gradwire::topk(x.data(), 100, 11, room.entries(), room.workspace.data(),
-                         room.workspace.size(), &result) == Status::capacity_exceeded);
-    CHECK(gradwire::topk(x.data(), 100, 10, room.entries(), room.workspace.data(), 100, &result) ==
-          Status::workspace_too_small);
+    CHECK(gradwire::topk(x.data(), 100, 11, room.entries(), room.space(), &result) ==
+          Status::capacity_exceeded);
+    CHECK(gradwire::topk(x.data(), 100, 10, room.entries(), {room.workspace.data(), 100},
+                         &result) == Status::workspace_too_small);
 }
 
 TEST(kth_magnitude_is_exact) {
-    std::vector<std::uint8_t> workspace(gradwire::kth_magnitude_workspace());
+    std::vector<std::uint8_t> workspace(gradwire::kth_magnitude_workspace(3000));
     for (const std::uint32_t mask : kMasks) {
         const auto x = random_bits(3000, mask);
         for (const std::uint64_t k : Sizes{1, 77, 3000, 3001}) {
             float result = -1.0F;
-            CHECK(gradwire::kth_magnitude(x.data(), x.size(), k, workspace.data(), workspace.size(),
+            CHECK(gradwire::kth_magnitude(x.data(), x.size(), k,
+                                          {workspace.data(), workspace.size()},
                                           &result) == Status::ok);
             const auto chosen = best(x, k);
             std::uint32_t smallest = chosen.size() < k ? 0 : 0xFFFFFFFFU;
@@ -129,5 +130,22 @@ TEST(kth_magnitude_is_exact) {
             }
             CHECK(magnitude(result) == smallest);
         }
+    }
+}
+
+TEST(momentum_stays_inside_its_arrays) {
+    for (const std::uint64_t n : Sizes{0, 1, 17, 70001}) {
+        const auto gradient = random_bits(n, 0xBF8FFFFFU);
+        const auto old = random_bits(n, 0x3F8FFFFFU);
+        std::vector<float> momentum(n);
+        std::vector<float> acc(n);
+        Room room(100, n);
+        Selection result{};
+        CHECK(gradwire::momentum_topk(
+                  gradwire::Momentum<float>{gradient.data(), old.data(), old.data(), 0.5F, true,
+                                            momentum.data(), acc.data()},
+                  n, 100, 0.0F, room.entries(), room.space(), &result) == Status::ok);
+        room.indices.resize(result.written);
+        CHECK(room.indices == best(acc, 100));
     }
 }

@@ -34,6 +34,15 @@ def vector(size: int, flavour: str, seed: int, offset: int = 0) -> np.ndarray:
     return out
 
 
+def doubles(x: np.ndarray, seed: int) -> np.ndarray:
+    """Return float64 around the elements of float32 x: themselves, and halfway to a neighbour."""
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.float64)
+        middle = (wide + np.nextafter(x, np.float32(np.inf)).astype(np.float64)) / 2
+        choices = [wide, middle, np.nextafter(middle, np.inf), np.nextafter(middle, -np.inf)]
+    return np.choose(np.random.default_rng(seed).integers(0, 4, x.size), choices)
+
+
 def _palette(bits: list[int]) -> Any:
     values = np.array(bits, np.uint32).view(np.float32)
     return lambda rng, size: values[rng.integers(0, values.size, size)]

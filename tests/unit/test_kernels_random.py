@@ -12,6 +12,8 @@ from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 WORD = st.integers(0, 2**32 - 1)
 
 # counter, key, output for 10 rounds: the vectors published with the generator (Random123).

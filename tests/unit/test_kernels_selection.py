@@ -20,6 +20,8 @@ from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 THRESHOLDS = (0.0, 1e-45, 1e-38, 0.5, 1.0, 2.5, 3.4e38, float("inf"))
 COUNTS = st.sampled_from([0, 1, 2, 10, 33, 1000, 5000]) | st.integers(0, 70_000)
 
@@ -135,7 +137,7 @@ def test_a_crowded_bin_is_refined(flavour):
 def test_outputs_are_views_of_the_given_buffers():
     x = vector(1000, "gaussian", 5)
     indices, values = buffers(20)
-    workspace = np.empty(kernels.topk_workspace(10) + 1, np.uint8)[1:]  # any alignment will do
+    workspace = np.empty(kernels.topk_workspace(1000, 10) + 1, np.uint8)[1:]
     result = kernels.topk(x, 10, indices, values, workspace)
     assert np.shares_memory(result.indices, indices)
     assert np.shares_memory(result.values, values)
@@ -155,8 +157,11 @@ def test_nothing_is_written_outside_the_buffers():
 
 
 def test_workspace_does_not_grow_with_the_vector():
-    assert kernels.topk_workspace(1000) < 200_000
-    assert kernels.topk_workspace(10_000) < 10 * kernels.topk_workspace(1000)
+    small, large = kernels.topk_workspace(10**6, 1000), kernels.topk_workspace(10**9, 1000)
+    assert small == large < 300_000
+    assert kernels.topk_workspace(10**9, 10_000) < 10 * small
+    # Nor does it with k, where nearly everything is selected.
+    assert kernels.topk_workspace(10**6, 10**6) < 3 * 10**6
 
 
 def test_k_of_zero_still_writes_acc():
@@ -218,3 +223,48 @@ def test_large_vectors_are_selected_exactly():
     assert result.threshold == kth
     again = kernels.compensate_topk(gradient, residual, size // 100, float(kth) * 0.97, acc)
     assert_same_selection(again, result)
+
+
+# Long enough for a floor from a sample: every 4096 elements, the first 64.
+LONG = 70_001
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_long_vectors_equal_specification(flavour):
+    x = vector(LONG, flavour, 9, 1)
+    for k in (1, 30, 700, 20_000, LONG, LONG + 5):
+        assert_same_selection(kernels.topk(x, k), reference.topk(x, k))
+
+
+@pytest.mark.parametrize("sampled", [0.0, 1e-3, 1e3])
+def test_a_sample_that_misleads_costs_time_only(sampled):
+    x = vector(LONG, "gaussian", 10)
+    for begin in range(0, LONG, 4096):
+        x[begin : begin + 64] *= np.float32(sampled)
+    zero, acc = np.zeros_like(x), np.empty_like(x)
+    for k in (10, 700):
+        assert_same_selection(kernels.topk(x, k), reference.topk(x, k))
+        result = kernels.compensate_topk(x, zero, k, 0.0, acc)
+        assert_same_selection(result, reference.topk(x + zero, k))
+        assert_same_bits(acc, x + zero)
+
+
+def test_streamed_results_are_complete():
+    """From 2^22 elements on, what is written goes past the caches; any alignment will do."""
+    n = 2**22 + 37
+    gradient, residual = vector(n, "gaussian", 11, 1), vector(n, "gaussian", 12)
+    expected = residual + gradient
+    for offset in (0, 1, 5):
+        acc = np.zeros(n + offset, np.float32)[offset:]
+        result = kernels.compensate_topk(gradient, residual, 1000, 0.0, acc)
+        assert_same_bits(acc, expected)
+        assert_same_selection(result, reference.topk(expected, 1000))
+        acc[:] = 0
+        chosen = kernels.compensate_select(
+            gradient, residual, result.threshold, acc, *buffers(2000)
+        )
+        assert_same_bits(acc, expected)
+        assert_same_bits(chosen.indices, result.indices)
+        acc[:] = 0
+        assert kernels.compensate_topk(gradient, residual, 0, 0.0, acc).found == 0
+        assert_same_bits(acc, expected)

@@ -6,13 +6,24 @@ import functools
 
 import numpy as np
 import pytest
+from element_types import WITH_FLOAT64, as_type, assert_same_numbers, for_kernel
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_inputs import WITHOUT_NAN, assert_same_bits, quick, subset, vector, vectors
+from kernel_inputs import (
+    FLAVOURS,
+    WITHOUT_NAN,
+    assert_same_bits,
+    quick,
+    subset,
+    vector,
+    vectors,
+)
 
 from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
+
+pytestmark = pytest.mark.usefixtures("each_isa")
 
 BAD_INDICES = {
     "repeated": [1, 3, 3],
@@ -22,19 +33,36 @@ BAD_INDICES = {
 
 
 @quick
-@given(vectors(WITHOUT_NAN), st.floats(0, 1), st.integers(0, 1000))
-def test_dense_updates_equal_specification(x, density, seed):
+@given(
+    vectors(),
+    st.sampled_from(WITH_FLOAT64),
+    st.floats(0, 1),
+    st.sampled_from(FLAVOURS),
+    st.integers(0, 1000),
+)
+def test_dense_updates_equal_specification(x, dtype, density, flavour, seed):
     indices = subset(x.size, int(density * x.size), seed)
-    values = vector(indices.size, "special", seed, 1)
-    for name in ("scatter", "scatter_add"):
+    x, values = (as_type(each, dtype) for each in (x, vector(indices.size, flavour, seed, 1)))
+    for name, same in (("scatter", assert_same_bits), ("scatter_add", assert_same_numbers)):
         result, expected = x.copy(), x.copy()
-        getattr(kernels, name)(result, indices, values)
+        getattr(kernels, name)(for_kernel(result), indices, for_kernel(values))
         getattr(reference, name)(expected, indices, values)
-        assert_same_bits(result, expected)
+        same(result, expected)
     result, expected = x.copy(), x.copy()
-    kernels.clear(result, indices)
+    kernels.clear(for_kernel(result), indices)
     reference.clear(expected, indices)
     assert_same_bits(result, expected)
+
+
+def test_dense_updates_need_one_type():
+    indices = np.array([1], np.uint32)
+    for update in (kernels.scatter, kernels.scatter_add):
+        with pytest.raises(ConfigError, match="values must have the dtype of out, float64"):
+            update(np.ones(2), indices, np.ones(1, np.float32))
+        with pytest.raises(ConfigError, match="out must have dtype"):
+            update(np.ones(2, np.int32), indices, np.ones(1, np.float32))
+        with pytest.raises(ConfigError, match="must not overlap"):
+            update(x := np.ones(2), indices, x[:1])
 
 
 @pytest.mark.parametrize("indices", BAD_INDICES.values(), ids=BAD_INDICES.keys())
@@ -67,6 +95,44 @@ def test_merge_equals_specification(count, span, flavour, seed):
     expected = reference.merge(indices, values)
     assert_same_bits(result[0], expected[0])
     assert_same_bits(result[1], expected[1])
+
+
+@quick
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40_000), st.integers(1, 30_000), st.floats(0, 1)), max_size=6
+    ),
+    st.integers(0, 2**32 - 1),
+    st.integers(-1, 70),
+)
+def test_merge_of_chunks_of_any_extent_needs_no_more_room_than_the_union(spans, seed, spare):
+    indices = [begin + subset(span, int(density * span), seed + p)
+               for p, (begin, span, density) in enumerate(spans)]  # fmt: skip
+    values = [vector(chunk.size, "special", seed + p) for p, chunk in enumerate(indices)]
+    expected = reference.merge(indices, values)
+    size = expected[0].size
+    out = np.full(size + 100, 0xDEADBEEF, np.uint32), np.full(size + 100, 7, np.float32)
+    room = max(0, size + spare)
+    given = [each[:room] for each in out]
+    if room < size:
+        with pytest.raises(ConfigError, match="must hold the whole result"):
+            kernels.merge(indices, values, *given)
+    else:
+        merged = kernels.merge(indices, values, *given)
+        assert_same_bits(merged[0], expected[0])
+        assert_same_numbers(merged[1], expected[1])
+    assert (out[0][room:] == 0xDEADBEEF).all()
+    assert (out[1][room:] == 7).all()
+
+
+def test_merge_keeps_the_bits_of_values_that_are_alone():
+    signalling = np.array([0x7F800001, 0xFFBFFFFF, 0x80000000], np.uint32).view(np.float32)
+    indices = np.array([1, 5000, 9000], np.uint32)
+    other = np.array([2, 5001], np.uint32), np.ones(2, np.float32)
+    alone = kernels.merge([indices], [signalling])[1]
+    assert_same_bits(alone, signalling)
+    merged = kernels.merge([indices, other[0]], [signalling, other[1]])
+    assert_same_bits(merged[1][[0, 2, 4]], signalling)
 
 
 def test_merge_adds_in_chunk_order_from_the_first_present():

@@ -12,6 +12,8 @@ from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
 
+pytestmark = pytest.mark.usefixtures("each_isa")
+
 
 @quick
 @given(vectors())
@@ -62,3 +64,36 @@ def test_kth_magnitude_needs_k_non_zeros():
     assert [kernels.kth_magnitude(x, k) for k in (1, 2, 3, 4)] == [3.0, 2.0, 0.0, 0.0]
     with pytest.raises(ConfigError, match="kth_magnitude: k must be in"):
         kernels.kth_magnitude(x, 0)
+
+
+@quick
+@given(vectors())
+def test_absmax_equals_specification(x):
+    result = np.float32([kernels.absmax(x)])
+    assert_same_bits(result, np.float32([reference.absmax(x)]))
+
+
+@quick
+@given(vectors(), st.sampled_from([1, 2]))
+def test_norm_equals_specification(x, order):
+    result = np.float64([kernels.norm(x, order)])
+    expected = np.float64([reference.norm(x, order)])
+    if np.isnan(expected[0]):
+        assert np.isnan(result[0])
+    else:
+        assert_same_bits(result, expected)
+
+
+def test_norm_of_a_long_vector_is_close_to_the_exact_one():
+    x = vector(300_000, "gaussian", 3)
+    exact = np.sqrt(np.sum(x.astype(np.longdouble) ** 2))
+    assert abs(kernels.norm(x) - float(exact)) < 1e-12 * float(exact)
+    with pytest.raises(ConfigError, match="norm: order must be 1 or 2, got 3"):
+        kernels.norm(x, 3)
+
+
+@pytest.mark.parametrize("flavour", ["gaussian", "narrow", "narrower", "sparse", "equal", "zeros"])
+def test_kth_magnitude_of_a_long_vector(flavour):
+    x = vector(2**20 + 5, flavour, 4)
+    for k in (1, 1000, 200_000, x.size):
+        assert kernels.kth_magnitude(x, k) == reference.kth_magnitude(x, k)

@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "gradwire/isa.h"
+
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 constexpr std::uint32_t kMagnitudeMask = 0x7fffffffU;
 constexpr std::uint32_t kInfinityMagnitude = 0x7f800000U;
@@ -28,4 +31,5 @@ inline std::uint32_t magnitude(float value) noexcept {
     return float_bits(value) & kMagnitudeMask;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

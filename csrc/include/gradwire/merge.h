@@ -3,10 +3,12 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/select.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 struct Chunk {
     const std::uint32_t* indices;
@@ -17,7 +19,7 @@ struct Chunk {
 // Union of the chunks, sorted. Values of one index are added in chunk order, starting with the
 // first chunk that has it (not with 0); sums that are zero stay. `cursors` is workspace: one per
 // chunk. capacity_exceeded: `out` is full and there is more. Deterministic: additions have one
-// order.
+// order. 16 bytes per entry; entries of `out` beyond `written` are scratch.
 Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors, Entries out,
              std::uint64_t* written) noexcept;
 
@@ -25,4 +27,5 @@ Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* curs
 Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint32_t* b,
                  std::uint64_t b_count, std::uint32_t* out, std::uint64_t* written) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -5,7 +5,10 @@
 #include <array>
 #include <cstdint>
 
+#include "gradwire/isa.h"
+
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 constexpr unsigned kPhiloxRounds = 10;
 
@@ -29,4 +32,5 @@ inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> coun
     return counter;
 }
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

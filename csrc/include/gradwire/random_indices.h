@@ -3,9 +3,11 @@
 
 #include <cstdint>
 
+#include "gradwire/isa.h"
 #include "gradwire/status.h"
 
 namespace gradwire {
+inline namespace GRADWIRE_ISA {
 
 struct RandomKey {
     std::uint32_t seed;
@@ -23,4 +25,5 @@ std::uint64_t random_indices_words(std::uint64_t n) noexcept;
 void random_indices(std::uint64_t n, std::uint64_t k, RandomKey random, std::uint64_t* bitmap,
                     std::uint32_t* out) noexcept;
 
+}  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -13,6 +13,8 @@ enum class Status : std::int32_t {
     index_out_of_range,
     wrong_length,
     count_mismatch,
+    nonzero_padding,
+    code_too_large,
 };
 
 // What was expected, for messages to people; the caller says who and adds the sizes.
@@ -32,6 +34,10 @@ inline const char* describe(Status status) noexcept {
             return "the message length must be that of the stated number of indices";
         case Status::count_mismatch:
             return "the counts per tile must add up to the stated number of indices";
+        case Status::nonzero_padding:
+            return "bits and digits behind the last element must be zero";
+        case Status::code_too_large:
+            return "codes must be below the number of values that their form has";
     }
     return "unknown status";
 }

@@ -18,8 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from gradwire import kernels
 from gradwire.payload import Float32, Payload
 
@@ -107,8 +105,7 @@ class Compressor(abc.ABC):
         ``acc`` may be ``gradient`` itself; ``residual`` is only read. Compressors with a fused
         kernel override this; the result must be the same.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # non-finite values are reported later
-            np.add(residual, gradient, out=acc)
+        kernels.add(residual, gradient, acc)
         return self.compress(acc, context)
 
     def settle(self, acc: Float32, payload: Payload, delivered: Any, context: Context) -> None:

@@ -74,7 +74,7 @@ class RandomK(Sparsifier):
         indices = self.indices(len(acc), context)
         values = acc[indices]
         if self.unbiased and len(indices):
-            values *= np.float32(len(acc) / len(indices))
+            kernels.scale(values, len(acc) / len(indices), values)
         if len(values) and not kernels.finite_check(acc):
             values[0] = np.nan
         return Payload(dense=values)

@@ -1,39 +1,23 @@
-"""Where the data of an array is: addresses of NumPy arrays and torch CPU tensors, checked.
+"""Arrays that kernels are called with, and outputs of the same kind.
 
-No array is ever copied or converted. torch is never imported here; a tensor can only be met when
-somebody else has imported it.
+torch is never imported here; a tensor can only be met when somebody else has imported it. What an
+array must be is checked by the native code, which names the operation and the argument.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from gradwire.errors import ConfigError, MissingDependencyError
-
-# A NumPy array or a torch tensor. torch must stay optional for type checkers too.
+# A NumPy array, a torch tensor or another array that offers DLPack. torch must stay optional for
+# type checkers too.
 Array = Any
 
 MAX_LENGTH = 2**32 - 1
-
-
-class View(NamedTuple):
-    """The memory of a checked array: first byte, number of elements and bytes per element.
-
-    owner: the array itself, kept alive as long as its address is in use.
-    """
-
-    address: int
-    size: int
-    itemsize: int
-    owner: object
-
-    @property
-    def end(self) -> int:
-        """Address behind the last byte."""
-        return self.address + self.size * self.itemsize
+# Looking one up by name takes longer than making a small array.
+_NUMPY_TYPES = {name: np.dtype(name) for name in ("float32", "uint8", "uint16", "uint32", "uint64")}
 
 
 def is_tensor(array: object) -> bool:
@@ -42,79 +26,34 @@ def is_tensor(array: object) -> bool:
     return torch is not None and isinstance(array, torch.Tensor)
 
 
-def view(who: str, array: Array, dtype: str) -> View:
-    """Check that array is one-dimensional, contiguous, aligned and of dtype; return its memory.
-
-    who: operation and argument, for messages ("topk: x"). dtype: NumPy's name, such as "float32".
-    Raises ConfigError for anything else and MissingDependencyError for a tensor on another device.
-    """
-    if isinstance(array, np.ndarray):
-        found = array.dtype.name if array.dtype.isnative else array.dtype.str
-        dimensions = array.ndim
-        contiguous = array.flags.c_contiguous and array.flags.aligned
-    elif is_tensor(array):
-        _require_cpu(who, array)
-        found, dimensions = str(array.dtype).removeprefix("torch."), array.dim()
-        contiguous = array.is_contiguous() and array.data_ptr() % array.element_size() == 0
-        if array.is_neg():
-            raise ConfigError(f"{who} must hold its own values: call its resolve_neg() first")
-    else:
-        raise ConfigError(
-            f"{who} must be a NumPy array or a torch tensor, got {type(array).__name__}"
-        )
-    if found != dtype:
-        raise ConfigError(f"{who} must have dtype {dtype}, got {found}: convert it first")
-    if dimensions != 1:
-        raise ConfigError(f"{who} must have one dimension, got {dimensions}: flatten it first")
-    if not contiguous:
-        raise ConfigError(f"{who} must be contiguous and aligned: make a copy of it first")
-    size = len(array)
-    if size > MAX_LENGTH:
-        raise ConfigError(f"{who} must have fewer than 2**32 elements, got {size}: split it")
-    return View(_address(array), size, np.dtype(dtype).itemsize, array)
+def length(array: Array) -> int:
+    """Return the number of elements of a vector; 0 for what is none, which is refused later."""
+    if type(array) is np.ndarray:
+        return array.size
+    try:
+        size: int = array.numel()  # of tensors; len() takes several times as long
+        return size
+    except (AttributeError, TypeError):
+        pass
+    try:
+        return len(array)
+    except TypeError:
+        return 0
 
 
-def writable(who: str, array: Array, dtype: str, least: int | None = None) -> View:
-    """Return view(who, array, dtype) of an output that can be written and has `least` elements."""
-    out = view(who, array, dtype)
-    if isinstance(array, np.ndarray) and not array.flags.writeable:
-        raise ConfigError(f"{who} must be writable, got a read-only array")
-    if least is not None and out.size < least:
-        raise ConfigError(f"{who} must have at least {least} elements, got {out.size}")
-    return out
-
-
-def require_length(who: str, array: View, expected: int, like: str) -> None:
-    """Raise ConfigError unless array has as many elements as the argument `like`."""
-    if array.size != expected:
-        raise ConfigError(
-            f"{who} must have as many elements as {like} ({expected}), got {array.size}"
-        )
-
-
-def require_disjoint(who: str, first: View, second: View, names: str) -> None:
-    """Raise ConfigError if the two arrays share memory."""
-    if first.address < second.end and second.address < first.end and first.size and second.size:
-        raise ConfigError(f"{who}: {names} must not overlap")
+def trimmed(array: Array, size: int) -> Array:
+    """Return the first elements of a vector; itself if it is no longer than that."""
+    return array if length(array) <= size else array[:size]
 
 
 def allocate(size: int, dtype: str, like: Array) -> Array:
-    """Return an uninitialised array of the same kind (NumPy or torch CPU) as `like`."""
-    if is_tensor(like):
+    """Return an uninitialised array: a torch CPU tensor if `like` is a tensor, else NumPy's."""
+    if type(like) is not np.ndarray and is_tensor(like):
         torch = sys.modules["torch"]
         return torch.empty(size, dtype=getattr(torch, dtype))
-    return np.empty(size, dtype=dtype)
+    return np.empty(size, _NUMPY_TYPES.get(dtype, dtype))
 
 
-def _require_cpu(who: str, tensor: Array) -> None:
-    if tensor.device.type != "cpu":
-        raise MissingDependencyError(
-            f"{who} is on {tensor.device}: the CUDA kernels are not in this build; "
-            "move it to the CPU first"
-        )
-
-
-def _address(array: Array) -> int:
-    if isinstance(array, np.ndarray):
-        return int(array.ctypes.data)
-    return int(array.data_ptr())
+def dtype_name(array: Array) -> str:
+    """Return the name of an array's dtype, such as "bfloat16", in NumPy's and torch's spelling."""
+    return str(getattr(array, "dtype", "")).removeprefix("torch.")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradwire import _cpu
 from gradwire.errors import ConfigError
+from gradwire.kernels import native
 from gradwire.kernels.arguments import WORD, integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, writable
+from gradwire.kernels.arrays import MAX_LENGTH, Array
 
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
@@ -32,7 +32,9 @@ def philox4x32(counter4: Sequence[int], key2: Sequence[int]) -> tuple[int, int, 
     counter4: four words; key2: two words; all in [0, 2**32).
     """
     counter = _words("philox4x32: counter4", counter4, 4)
-    first, second, third, fourth = _cpu.philox4x32(counter, _words("philox4x32: key2", key2, 2))
+    first, second, third, fourth = native.cpu.philox4x32(
+        counter, _words("philox4x32: key2", key2, 2)
+    )
     return first, second, third, fourth
 
 
@@ -54,9 +56,8 @@ def random_indices(
     seed, key, step = _words("random_indices: (seed, key, step)", (seed, key, step), 3)
     if out is None:
         out = np.empty(k, np.uint32)
-    at_out = writable("random_indices: out", out, "uint32", k)
-    bitmap = np.zeros(_cpu.random_indices_words(n), np.uint64)
-    _cpu.random_indices(n, k, seed, key, step, bitmap.ctypes.data, at_out.address)
+    bitmap = np.zeros(native.cpu.random_indices_words(n), np.uint64)
+    native.cpu.random_indices(n, k, seed, key, step, bitmap, out)
     return out[:k]
 
 

@@ -7,19 +7,23 @@ is above infinity, and infinity above every finite number. Every operation here 
 - exact in its ties: the lowest index wins;
 - ordered: indices come out strictly increasing;
 - blind to zeros: neither +0 nor -0 is ever selected, and k counts non-zeros.
+
+Values come out as float32. That holds float16 and bfloat16 exactly; float64 is rounded to it as it
+is read, to nearest even, before anything else: beyond its range lies infinity.
 """
 
 from __future__ import annotations
 
-from gradwire import _cpu
+from gradwire.kernels import native
 from gradwire.kernels.arguments import integer, magnitude
-from gradwire.kernels.arrays import MAX_LENGTH, Array, view
-from gradwire.kernels.buffers import Selected, compensation, entries, require_apart, workspace_view
+from gradwire.kernels.arrays import MAX_LENGTH, Array, length
+from gradwire.kernels.buffers import Selected, entries, selected, workspace_of
 
 
-def topk_workspace(k: int) -> int:
-    """Return the bytes of workspace that topk and compensate_topk need for k: O(k), not O(n)."""
-    return _cpu.topk_workspace(integer("topk_workspace: k", k, 0, MAX_LENGTH))
+def topk_workspace(n: int, k: int) -> int:
+    """Return the bytes of workspace that topk and its relatives need for k of n: O(k), not O(n)."""
+    n = integer("topk_workspace: n", n, 0, MAX_LENGTH)
+    return int(native.cpu.topk_workspace(n, integer("topk_workspace: k", k, 0, MAX_LENGTH)))
 
 
 def topk(
@@ -31,54 +35,30 @@ def topk(
 ) -> Selected:
     """Select the k entries of largest magnitude, exactly.
 
-    x: (n,) float32; k >= 0. out_indices, out_values: at least (min(k, n),) uint32 and float32;
-    workspace: at least (topk_workspace(min(k, n)),) uint8; each is allocated when None, the outputs
-    of the same kind (NumPy or torch) as x. Returns found = min(k, non-zeros); threshold is the
-    smallest selected magnitude when k were found, else 0.0. Determinism, ties and order: see the
-    module. Reads 8 bytes per element; more only if over k + 4096 entries share the 13 leading
-    magnitude bits of the k-th.
+    x: (n,) float32, float16, bfloat16 or float64; k >= 0. out_indices, out_values: at least
+    (min(k, n),) uint32 and float32; workspace: at least (topk_workspace(n, k),) uint8; each is
+    allocated when None, the outputs of the same kind (NumPy or torch) as x. Returns found =
+    min(k, non-zeros); threshold is the smallest selected magnitude when k were found, else 0.0.
+    Determinism, ties and order: see the module. Reads x once if a sample of it (1/64) tells well
+    enough where the k-th magnitude lies, which it does unless neighbours are alike and far ones are
+    not; else three to five times.
     """
-    at = view("topk: x", x, "float32")
-    k = integer("topk: k", k, 0, MAX_LENGTH)
-    most = min(k, at.size)
-    out = entries("topk", out_indices, out_values, most, x)
-    work = workspace_view("topk", workspace, topk_workspace(most))
-    require_apart("topk", [("x", at)], [*out.named(), ("workspace", work)])
-    return out.selected(
-        _cpu.topk(
-            at.address,
-            at.size,
-            k,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-            work.address,
-            work.size,
-        )
-    )
+    k, n = integer("topk: k", k, 0, MAX_LENGTH), length(x)
+    indices, values = entries(out_indices, out_values, min(k, n), x)
+    work = workspace_of(workspace, n, k)
+    return selected(indices, values, native.cpu.topk(x, k, indices, values, work))
 
 
 def select(x: Array, threshold: float, out_indices: Array, out_values: Array) -> Selected:
     """Select every non-zero entry with ``|x| >= threshold``.
 
-    x: (n,) float32; threshold >= 0 is rounded to float32 and returned so. out_indices: (c,) uint32
-    and out_values: (c,) float32 are the capacity: when found exceeds it, the first c entries were
-    written. Determinism and order: see the module. Reads 4 bytes per element.
+    x: (n,) float32, float16, bfloat16 or float64; threshold >= 0 is rounded to float32 and returned
+    so. out_indices: (c,) uint32 and out_values: (c,) float32 are the capacity: when found exceeds
+    it, the first c entries were written. Determinism and order: see the module. One read.
     """
-    at = view("select: x", x, "float32")
     threshold = magnitude("select: threshold", threshold)
-    out = entries("select", out_indices, out_values, 0, x)
-    require_apart("select", [("x", at)], out.named())
-    return out.selected(
-        _cpu.select(
-            at.address,
-            at.size,
-            threshold,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-        )
-    )
+    result = native.cpu.select(x, threshold, out_indices, out_values)
+    return selected(out_indices, out_values, result)
 
 
 def compensate_select(
@@ -91,26 +71,16 @@ def compensate_select(
 ) -> Selected:
     """Write ``acc = residual + gradient`` and select every non-zero ``|acc| >= threshold``.
 
-    gradient, residual, out_acc: (n,) float32. out_acc may be gradient itself; no other arrays may
-    share memory. The residual is never written. Threshold, outputs and result: see select.
-    One pass, 12 bytes per element.
+    gradient: (n,) float32, float16, bfloat16 or float64; residual, out_acc: (n,) float32. out_acc
+    may be gradient itself if that is float32; no other arrays may share memory. The residual is
+    never written. Threshold, outputs and result: see select. One pass, 12 bytes per element of
+    float32.
     """
-    name = "compensate_select"
-    threshold = magnitude(f"{name}: threshold", threshold)
-    out = entries(name, out_indices, out_values, 0, gradient)
-    sources = compensation(name, gradient, residual, out_acc, out.named())
-    return out.selected(
-        _cpu.compensate_select(
-            sources[0].address,
-            sources[1].address,
-            sources[0].size,
-            threshold,
-            sources[2].address,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-        )
+    threshold = magnitude("compensate_select: threshold", threshold)
+    result = native.cpu.compensate_select(
+        gradient, residual, threshold, out_acc, out_indices, out_values
     )
+    return selected(out_indices, out_values, result)
 
 
 def compensate_topk(
@@ -125,33 +95,18 @@ def compensate_topk(
 ) -> Selected:
     """Write ``acc = residual + gradient`` and select its k entries of largest magnitude, exactly.
 
-    gradient, residual, out_acc: (n,) float32. out_acc may be gradient itself; no other arrays may
-    share memory. The residual is never written. floor >= 0, a guess somewhat below the k-th
-    magnitude (0.0 if there is none), changes the speed and never the result: 12 bytes per element
-    while between k and 2 * k + 4096 entries reach it, else 16 (too low) or 20 (too high).
-    Outputs, workspace and result: see topk.
+    gradient: (n,) float32, float16, bfloat16 or float64; residual, out_acc: (n,) float32. out_acc
+    may be gradient itself if that is float32; no other arrays may share memory. The residual is
+    never written. floor >= 0, a guess somewhat below the k-th magnitude (0.0: a sample tells one),
+    changes the speed and never the result: 12 bytes per element of float32 while between k and
+    3 * k entries reach it, else what topk of the accumulator reads comes on top. Outputs, workspace
+    and result: see topk.
     """
-    name = "compensate_topk"
-    size = view(f"{name}: gradient", gradient, "float32").size
-    k = integer(f"{name}: k", k, 0, MAX_LENGTH)
-    most = min(k, size)
-    floor = magnitude(f"{name}: floor", floor)
-    out = entries(name, out_indices, out_values, most, gradient)
-    work = workspace_view(name, workspace, topk_workspace(most))
-    others = [*out.named(), ("workspace", work)]
-    sources = compensation(name, gradient, residual, out_acc, others)
-    return out.selected(
-        _cpu.compensate_topk(
-            sources[0].address,
-            sources[1].address,
-            size,
-            k,
-            floor,
-            sources[2].address,
-            out.at_indices.address,
-            out.at_values.address,
-            out.capacity,
-            work.address,
-            work.size,
-        )
+    k, n = integer("compensate_topk: k", k, 0, MAX_LENGTH), length(gradient)
+    floor = magnitude("compensate_topk: floor", floor)
+    indices, values = entries(out_indices, out_values, min(k, n), gradient)
+    work = workspace_of(workspace, n, k)
+    result = native.cpu.compensate_topk(
+        gradient, residual, k, floor, out_acc, indices, values, work
     )
+    return selected(indices, values, result)

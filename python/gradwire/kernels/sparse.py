@@ -1,49 +1,49 @@
 """Sparse entries and dense vectors: clear, scatter, merge, intersect.
 
-Indices are uint32 and strictly increasing; that is validated before anything is written, and
-ConfigError raised otherwise. Everything is deterministic: each sum has one order of additions.
+The dense vectors of clear, scatter and scatter_add are float32, bfloat16, float16 or float64, their
+values of the same type. Indices are uint32 and strictly increasing; that is validated before
+anything is written, and ConfigError raised otherwise. Everything is deterministic: each sum has one
+order of additions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradwire import _cpu
 from gradwire.errors import ConfigError
-from gradwire.kernels.arrays import Array, View, allocate, require_length, view, writable
-from gradwire.kernels.buffers import Named, entries, require_apart
+from gradwire.kernels import native
+from gradwire.kernels.arrays import Array, allocate, length
+from gradwire.kernels.buffers import entries
 
 
 def clear(x: Array, indices: Array) -> None:
     """Set ``x[indices] = 0`` (+0).
 
-    x: (n,) float32, changed in place; indices: (count,) uint32, strictly increasing, below n.
-    O(count): 8 bytes per index plus what a cache line costs.
+    x: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing, below
+    n. O(count): at 1 % of n, nearly every entry costs a cache line.
     """
-    at, at_indices = writable("clear: x", x, "float32"), view("clear: indices", indices, "uint32")
-    require_apart("clear", [("indices", at_indices)], [("x", at)])
-    _cpu.clear(at.address, at.size, at_indices.address, at_indices.size)
+    native.cpu.clear(x, indices)
 
 
 def scatter(out: Array, indices: Array, values: Array) -> None:
     """Set ``out[indices] = values``, bit for bit.
 
-    out: (n,) float32, changed in place; indices: (count,) uint32, strictly increasing, below n;
-    values: (count,) float32. O(count): 12 bytes per entry plus what a cache line costs.
+    out: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing,
+    below n; values: (count,) of out's type. O(count): at 1 % of n, nearly every entry costs a cache
+    line.
     """
-    at, at_indices, at_values = _dense_and_entries("scatter", out, indices, values)
-    _cpu.scatter(at.address, at.size, at_indices.address, at_values.address, at_values.size)
+    native.cpu.scatter(out, indices, values)
 
 
 def scatter_add(out: Array, indices: Array, values: Array) -> None:
     """Set ``out[indices] = out[indices] + values``.
 
-    out: (n,) float32, changed in place; indices: (count,) uint32, strictly increasing, below n;
-    values: (count,) float32. O(count): 16 bytes per entry plus what a cache line costs.
-    Denormals are kept even where the thread flushes them to zero.
+    out: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing,
+    below n; values: (count,) of out's type. The 16-bit types are added in float32 and rounded to
+    nearest even; denormals are kept even where the thread flushes them to zero. O(count): at 1 % of
+    n, nearly every entry costs a cache line.
     """
-    at, at_indices, at_values = _dense_and_entries("scatter_add", out, indices, values)
-    _cpu.scatter_add(at.address, at.size, at_indices.address, at_values.address, at_values.size)
+    native.cpu.scatter_add(out, indices, values)
 
 
 def merge(
@@ -67,25 +67,13 @@ def merge(
             "merge: index_chunks and value_chunks must be of one length, "
             f"got {len(index_chunks)} and {len(value_chunks)}"
         )
-    inputs: list[Named] = []
-    chunks: list[tuple[int, int, int]] = []
-    for position, (indices, values) in enumerate(zip(index_chunks, value_chunks, strict=True)):
-        names = f"index_chunks[{position}]", f"value_chunks[{position}]"
-        at_indices = view(f"merge: {names[0]}", indices, "uint32")
-        at_values = view(f"merge: {names[1]}", values, "float32")
-        require_length(f"merge: {names[1]}", at_values, at_indices.size, names[0])
-        inputs += [(names[0], at_indices), (names[1], at_values)]
-        chunks.append((at_indices.address, at_values.address, at_indices.size))
-    total = sum(count for _, _, count in chunks)
-    like = index_chunks[0] if index_chunks else None
-    # Given buffers may be smaller than the sum of the counts: only the union has to fit.
-    least = 0 if out_indices is not None or out_values is not None else total
     if (out_indices is None) != (out_values is None):
         raise ConfigError("merge: give both out_indices and out_values, or neither")
-    out = entries("merge", out_indices, out_values, least, like)
-    require_apart("merge", inputs, out.named())
-    count = _cpu.merge(chunks, out.at_indices.address, out.at_values.address, out.capacity)
-    return out.indices[:count], out.values[:count]
+    like = index_chunks[0] if index_chunks else None
+    most = 0 if out_values is not None else sum(length(chunk) for chunk in index_chunks)
+    indices, values = entries(out_indices, out_values, most, like)
+    count = native.cpu.merge(list(index_chunks), list(value_chunks), indices, values)
+    return indices[:count], values[:count]
 
 
 def intersect(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -94,22 +82,6 @@ def intersect(a: Array, b: Array, out: Array | None = None) -> Array:
     a, b: uint32. out: at least (min(len(a), len(b)),) uint32, allocated when None.
     Returns the written part of out, strictly increasing. O(len(a) + len(b)), 4 bytes per element.
     """
-    at_a, at_b = view("intersect: a", a, "uint32"), view("intersect: b", b, "uint32")
-    least = min(at_a.size, at_b.size)
     if out is None:
-        out = allocate(least, "uint32", a)
-    at_out = writable("intersect: out", out, "uint32", least)
-    require_apart("intersect", [("a", at_a), ("b", at_b)], [("out", at_out)])
-    count = _cpu.intersect(at_a.address, at_a.size, at_b.address, at_b.size, at_out.address)
-    return out[:count]
-
-
-def _dense_and_entries(
-    who: str, out: Array, indices: Array, values: Array
-) -> tuple[View, View, View]:
-    at = writable(f"{who}: out", out, "float32")
-    at_indices = view(f"{who}: indices", indices, "uint32")
-    at_values = view(f"{who}: values", values, "float32")
-    require_length(f"{who}: values", at_values, at_indices.size, "indices")
-    require_apart(who, [("indices", at_indices), ("values", at_values)], [("out", at)])
-    return at, at_indices, at_values
+        out = allocate(min(length(a), length(b)), "uint32", a)
+    return out[: native.cpu.intersect(a, b, out)]

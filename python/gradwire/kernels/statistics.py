@@ -1,23 +1,20 @@
 """What a vector's magnitudes look like: finiteness, histogram, k-th largest.
 
 Magnitudes are the float32 bits without the sign, compared as integers: NaN above infinity above
-finite numbers. Everything here is exact and deterministic.
+finite numbers. Everything here is exact and deterministic. A float64 element counts as the float32
+nearest to it: one beyond float32's range is infinite.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from gradwire import _cpu
+from gradwire.errors import ConfigError
+from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
-from gradwire.kernels.arrays import (
-    MAX_LENGTH,
-    Array,
-    allocate,
-    require_disjoint,
-    view,
-    writable,
-)
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length
 
 MAX_HISTOGRAM_BITS = 24
 MAGNITUDE_BITS = 31
@@ -26,21 +23,40 @@ MAGNITUDE_BITS = 31
 def finite_check(x: Array) -> bool:
     """Return True if x has neither NaN nor infinity.
 
-    x: (n,) float32. Reads 4 bytes per element; stops early when it finds one.
+    x: (n,) float32, float16, bfloat16 or float64. One read; stops early when it finds one.
     """
-    at = view("finite_check: x", x, "float32")
-    return _cpu.finite_check(at.address, at.size)
+    return bool(native.cpu.finite_check(x))
+
+
+def absmax(x: Array) -> float:
+    """Return the largest magnitude of x; 0.0 if x is empty, NaN if it has one.
+
+    x: (n,) float32, float16, bfloat16 or float64. Exact; one read.
+    """
+    return float(native.cpu.absmax(x))
+
+
+def norm(x: Array, order: int = 2) -> float:
+    """Return the sum of magnitudes (order 1) or the Euclidean norm (order 2) of x, in float64.
+
+    x: (n,) float32, float16, bfloat16 or float64. The same bits everywhere: in tiles of 4,096
+    elements lane l of 16 adds the elements l, l + 16, ... in index order; the lanes of a tile are
+    added pairwise, and so are the tiles, as a binary counter carries. One read.
+    """
+    if order not in (1, 2):
+        raise ConfigError(f"norm: order must be 1 or 2, got {order!r}")
+    total: float = native.cpu.sum_of_powers(x, order == 2)
+    return math.sqrt(total) if order == 2 else total
 
 
 def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | None = None) -> Array:
     """Count the non-zero elements of x by `bits` bits of their magnitude.
 
-    x: (n,) float32. Of the elements with ``magnitude >> (shift + bits) == prefix``, each is counted
-    in bin ``(magnitude >> shift) & (2**bits - 1)``. 1 <= bits <= 24, shift + bits <= 31.
-    out: at least (2**bits,) uint64; overwritten. Returns the counts, (2**bits,) uint64.
-    Reads 4 bytes per element.
+    x: (n,) float32, float16, bfloat16 or float64, which count as the float32 they stand for or are
+    nearest to. Of the elements with ``magnitude >> (shift + bits) == prefix``, each is counted in
+    bin ``(magnitude >> shift) & (2**bits - 1)``. 1 <= bits <= 24, shift + bits <= 31. out: at least
+    (2**bits,) uint64; overwritten. Returns the counts, (2**bits,) uint64. One read.
     """
-    at = view("histogram: x", x, "float32")
     bits = integer("histogram: bits", bits, 1, MAX_HISTOGRAM_BITS)
     shift = integer("histogram: shift", shift, 0, MAGNITUDE_BITS - bits)
     last = (1 << (MAGNITUDE_BITS - shift - bits)) - 1
@@ -48,19 +64,16 @@ def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | Non
     bins = 1 << bits
     if out is None:
         out = allocate(bins, "uint64", x)
-    counts = writable("histogram: out", out, "uint64", bins)
-    require_disjoint("histogram", at, counts, "x and out")
-    _cpu.histogram(at.address, at.size, shift, bits, prefix, counts.address)
+    native.cpu.histogram(x, shift, bits, prefix, out)
     return out[:bins]
 
 
 def kth_magnitude(x: Array, k: int) -> float:
     """Return the k-th largest magnitude of x, exactly; 0.0 if x has fewer than k non-zeros.
 
-    x: (n,) float32; k >= 1. Reads x three times, 12 bytes per element, most of it at the speed of
-    a plain read.
+    x: (n,) float32, float16, bfloat16 or float64; k >= 1. Reads x twice, or three times where a
+    sample of it misleads.
     """
-    at = view("kth_magnitude: x", x, "float32")
     k = integer("kth_magnitude: k", k, 1, MAX_LENGTH)
-    work = np.empty(_cpu.kth_magnitude_workspace(), np.uint8)
-    return _cpu.kth_magnitude(at.address, at.size, k, work.ctypes.data, work.size)
+    work = np.empty(native.cpu.kth_magnitude_workspace(length(x)), np.uint8)
+    return float(native.cpu.kth_magnitude(x, k, work))

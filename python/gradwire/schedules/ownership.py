@@ -147,9 +147,7 @@ def _add_up(messages: list[Message]) -> Owned:
 def add_dense(parts: list[DenseValues]) -> Float32:
     """Return the sum of vectors in one format, added in float32 in list order."""
     total = from_format(parts[0])
-    if len(parts) > 1:
-        total = total.copy()
-    with np.errstate(over="ignore", invalid="ignore"):  # reported as non-finite by the schedule
-        for part in parts[1:]:
-            total += from_format(part)
+    out = None  # the first sum gets memory of its own, which the others go to
+    for part in parts[1:]:
+        total = out = kernels.add(total, from_format(part), out)
     return total

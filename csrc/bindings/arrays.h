@@ -1,0 +1,129 @@
+// What the bindings share: Python objects as checked memory, and errors of gradwire.
+//
+// NumPy arrays and torch CPU tensors are read directly; everything else that speaks DLPack goes
+// through numpy.from_dlpack. Nothing is ever copied or converted. Compiled once, without the flags
+// of any instruction set.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include "gradwire/status.h"
+#include "gradwire/types.h"
+
+namespace gradwire::python {
+
+namespace py = pybind11;
+
+// Element types; several make a set.
+using Types = std::uint32_t;
+constexpr Types kFloat32 = 1;
+constexpr Types kFloat16 = 2;
+constexpr Types kBfloat16 = 4;
+constexpr Types kFloat64 = 8;
+constexpr Types kUint8 = 16;
+constexpr Types kUint16 = 32;
+constexpr Types kUint32 = 64;
+constexpr Types kUint64 = 128;
+constexpr Types kInt32 = 256;
+constexpr Types kFloating = kFloat32 | kFloat16 | kBfloat16;
+constexpr Types kReal = kFloating | kFloat64;  // what is only read: float64 is rounded on the way
+
+// One-dimensional contiguous memory of a Python object, which it keeps alive.
+struct Array {
+    const char* name;  // of the argument
+    void* data;
+    std::uint64_t size;  // elements
+    std::uint64_t bytes;
+    Types type;  // one
+    py::object owner;
+
+    template <typename T>
+    T* as() const noexcept {
+        return static_cast<T*>(data);
+    }
+};
+
+// One call of an operation: reads its arguments and names them in errors.
+class Operation {
+  public:
+    explicit Operation(const char* name) noexcept : name_(name) {}
+
+    // Raises ConfigError for anything but a vector of one of the types, and
+    // MissingDependencyError for one on another device.
+    Array input(const char* name, py::handle object, Types types) const;
+    // The same for memory that can be written and has at least `least` elements.
+    Array output(const char* name, py::handle object, Types types, std::uint64_t least = 0) const;
+
+    // ConfigError unless `array` is as long as `like`.
+    void same_length(const Array& array, const Array& like) const;
+    // ConfigError unless both are of one type.
+    void same_type(const Array& array, const Array& like) const;
+    // ConfigError if an output shares memory with an input or another output.
+    void apart(std::initializer_list<const Array*> inputs,
+               std::initializer_list<const Array*> outputs) const;
+    // ConfigError, or another class of gradwire.errors, unless the status is ok.
+    void check(Status status, const char* error = "ConfigError") const;
+
+    [[noreturn]] void fail(const std::string& message, const char* error = "ConfigError") const;
+
+  private:
+    const char* name_;
+};
+
+// Calls work(T*) with the memory of a floating-point array as what it is.
+template <typename Work>
+auto visit(const Array& array, Work&& work) {
+    if (array.type == kFloat16) {
+        return work(array.as<float16>());
+    }
+    if (array.type == kBfloat16) {
+        return work(array.as<bfloat16>());
+    }
+    return work(array.as<float>());
+}
+
+// The same where float64 is taken too.
+template <typename Work>
+auto visit_real(const Array& array, Work&& work) {
+    if (array.type == kFloat64) {
+        return work(array.as<double>());
+    }
+    return visit(array, std::forward<Work>(work));
+}
+
+// A float32 result as Python's float, also where the thread takes denormals for zero.
+inline double widened(float x) noexcept {
+    std::uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7F800000U) != 0) {
+        return static_cast<double>(x);
+    }
+    const double size = static_cast<double>(bits & 0x7FFFFFU) * 0x1p-149;
+    return (bits >> 31) != 0 ? -size : size;
+}
+
+// The inverse for x >= 0: to nearest even, also where the thread flushes denormals to zero.
+inline float narrowed(double x) noexcept {
+    if (!(x < 0x1p-126)) {
+        return static_cast<float>(x);
+    }
+    const auto bits = static_cast<std::uint32_t>(std::lrint(x * 0x1p149));
+    float result;
+    std::memcpy(&result, &bits, sizeof result);
+    return result;
+}
+
+template <typename Work>
+auto without_lock(Work&& work) {
+    const py::gil_scoped_release released;
+    return std::forward<Work>(work)();
+}
+
+}  // namespace gradwire::python

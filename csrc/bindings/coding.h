@@ -1,0 +1,103 @@
+// What the bindings of the quantisers share: scalar arguments, random streams, lengths.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+
+#include "arrays.h"
+#include "gradwire/random_bits.h"
+
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
+
+namespace py = pybind11;
+
+// ConfigError unless `object` is an integer in [least, most].
+inline std::uint64_t integer(const python::Operation& operation, const char* name,
+                             py::handle object, std::uint64_t least, std::uint64_t most) {
+    const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+    if (!number) {
+        PyErr_Clear();
+        operation.fail(std::string(name) + " must be an integer, got " +
+                       std::string(py::repr(object)));
+    }
+    const std::uint64_t value = PyLong_AsUnsignedLongLong(number.ptr());
+    const bool failed = PyErr_Occurred() != nullptr;
+    PyErr_Clear();
+    if (failed || value < least || value > most) {
+        operation.fail(std::string(name) + " must be in [" + std::to_string(least) + ", " +
+                       std::to_string(most) + "], got " + std::string(py::str(number)));
+    }
+    return value;
+}
+
+// Blocks are multiples of 16 elements up to 65536; 0 is one block of everything.
+inline std::uint64_t block_length(const python::Operation& operation, py::handle object) {
+    const std::uint64_t block = integer(operation, "block", object, 0, 65536);
+    if (block % 16 != 0) {
+        operation.fail("block must be a multiple of 16, got " + std::to_string(block));
+    }
+    return block;
+}
+
+// A gradwire.kernels.RandomStream: (seed, key, step, rank, phase, first).
+inline RandomStream random_stream(const python::Operation& operation, py::handle object) {
+    if (!py::isinstance<py::tuple>(object) || py::len(object) != 6) {
+        operation.fail("random must be a RandomStream, got " + std::string(py::repr(object)));
+    }
+    const auto fields = py::reinterpret_borrow<py::tuple>(object);
+    constexpr std::uint64_t kWord = 0xFFFFFFFFU;
+    const auto word = [&](std::size_t place, const char* name, std::uint64_t most) {
+        return static_cast<std::uint32_t>(integer(operation, name, fields[place], 0, most));
+    };
+    const std::uint32_t rank = word(3, "random.rank", kWord >> 1);
+    return {word(0, "random.seed", kWord), word(1, "random.key", kWord),
+            word(2, "random.step", kWord), rank | word(4, "random.phase", 1) << 31,
+            integer(operation, "random.first", fields[5], 0, ~std::uint64_t{0} >> 1)};
+}
+
+// ConfigError unless `array` has exactly `size` elements.
+inline void exact_length(const python::Operation& operation, const python::Array& array,
+                         std::uint64_t size) {
+    if (array.size != size) {
+        operation.fail(std::string(array.name) + " must have " + std::to_string(size) +
+                       " elements, got " + std::to_string(array.size));
+    }
+}
+
+// Scales, which are an input if they are given.
+inline python::Array scales_array(const python::Operation& operation, py::handle object, bool given,
+                                  std::uint64_t size) {
+    if (!given) {
+        return operation.output("out_scales", object, python::kFloat32, size);
+    }
+    python::Array scales = operation.input("given", object, python::kFloat32);
+    exact_length(operation, scales, size);
+    return scales;
+}
+
+// The arrays of acc = residual + gradient, of which `error` remains. It may be the gradient itself
+// if that is float32, but must not overlap it in part, nor the residual at all.
+struct ErrorFeedback {
+    python::Array gradient;
+    python::Array residual;
+    python::Array error;
+
+    ErrorFeedback(const python::Operation& operation, py::handle gradient_, py::handle residual_,
+                  py::handle error_)
+        : gradient(operation.input("gradient", gradient_, python::kReal)),
+          residual(operation.input("residual", residual_, python::kFloat32)),
+          error(operation.output("out_error", error_, python::kFloat32)) {
+        operation.same_length(residual, gradient);
+        operation.same_length(error, gradient);
+        operation.apart({&residual}, {&error});
+        if (error.data != gradient.data || error.type != gradient.type) {
+            operation.apart({&gradient}, {&error});
+        }
+    }
+};
+
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire

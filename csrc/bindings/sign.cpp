@@ -1,0 +1,132 @@
+#include "gradwire/sign.h"
+
+#include <pybind11/pybind11.h>
+
+#include "arrays.h"
+#include "coding.h"
+#include "families.h"
+
+namespace gradwire {
+inline namespace GRADWIRE_ISA {
+namespace {
+
+using python::Array;
+using python::kFloat32;
+using python::kFloating;
+using python::kReal;
+using python::kUint8;
+using python::Operation;
+using python::visit;
+using python::visit_real;
+using python::without_lock;
+using std::uint64_t;
+
+uint64_t sign_bytes(uint64_t n) noexcept {
+    return (n + 7) / 8;
+}
+
+uint64_t sign_scales(uint64_t n, uint64_t block) noexcept {
+    return block == 0 ? static_cast<uint64_t>(n != 0) : (n + block - 1) / block;
+}
+
+struct SignTarget {
+    uint64_t block;
+    bool given;
+    Array scales;
+    Array codes;
+
+    SignTarget(const Operation& operation, uint64_t n, py::handle block_, bool given_,
+               py::handle scales_, py::handle codes_)
+        : block(block_length(operation, block_)),
+          given(given_),
+          scales(scales_array(operation, scales_, given, sign_scales(n, block))),
+          codes(operation.output("out_codes", codes_, kUint8, sign_bytes(n))) {}
+
+    void check_apart(const Operation& operation, std::initializer_list<const Array*> others) const {
+        operation.apart(others, {&codes});
+        if (!given) {
+            operation.apart(others, {&scales});
+        }
+        operation.apart({&scales}, {&codes});
+    }
+};
+
+void quantize_sign_(py::handle x, py::handle block, bool given, py::handle scales,
+                    py::handle codes) {
+    const Operation operation("quantize_sign");
+    const Array array = operation.input("x", x, kReal);
+    const SignTarget target(operation, array.size, block, given, scales, codes);
+    target.check_apart(operation, {&array});
+    without_lock([&] {
+        visit_real(array, [&](const auto* p) {
+            quantize_sign(p, array.size, target.block, given, target.scales.as<float>(),
+                          target.codes.as<std::uint8_t>());
+        });
+    });
+}
+
+void compensate_sign_(py::handle gradient, py::handle residual, py::handle block, bool given,
+                      py::handle error, py::handle scales, py::handle codes) {
+    const Operation operation("compensate_sign");
+    const ErrorFeedback arrays(operation, gradient, residual, error);
+    const SignTarget target(operation, arrays.gradient.size, block, given, scales, codes);
+    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.error});
+    if (given) {
+        operation.apart({&target.scales}, {&arrays.error});
+    }
+    without_lock([&] {
+        visit_real(arrays.gradient, [&](const auto* p) {
+            compensate_sign(p, arrays.residual.as<float>(), arrays.gradient.size, target.block,
+                            given, arrays.error.as<float>(), target.scales.as<float>(),
+                            target.codes.as<std::uint8_t>());
+        });
+    });
+}
+
+struct EncodedSigns {
+    uint64_t block;
+    Array codes;
+    Array scales;
+    Array out;
+
+    EncodedSigns(const Operation& operation, py::handle codes_, py::handle scales_,
+                 py::handle block_, py::handle out_, python::Types types)
+        : block(block_length(operation, block_)),
+          codes(operation.input("codes", codes_, kUint8)),
+          scales(operation.input("scales", scales_, kFloat32)),
+          out(operation.output("out", out_, types)) {
+        exact_length(operation, codes, sign_bytes(out.size));
+        exact_length(operation, scales, sign_scales(out.size, block));
+        operation.apart({&codes, &scales}, {&out});
+    }
+};
+
+void dequantize_sign_(py::handle codes, py::handle scales, py::handle block, py::handle out) {
+    const EncodedSigns x(Operation("dequantize_sign"), codes, scales, block, out, kFloating);
+    without_lock([&] {
+        visit(x.out, [&](auto* p) {
+            dequantize_sign(x.codes.as<std::uint8_t>(), x.scales.as<float>(), x.out.size, x.block,
+                            p);
+        });
+    });
+}
+
+void dequantize_sign_add_(py::handle codes, py::handle scales, py::handle block, py::handle out) {
+    const EncodedSigns x(Operation("dequantize_sign_add"), codes, scales, block, out, kFloat32);
+    without_lock([&] {
+        dequantize_sign_add(x.codes.as<std::uint8_t>(), x.scales.as<float>(), x.out.size, x.block,
+                            x.out.as<float>());
+    });
+}
+
+}  // namespace
+
+void bind_sign(py::module_& module) {
+    module.def("quantize_sign", &quantize_sign_);
+    module.def("compensate_sign", &compensate_sign_);
+    module.def("dequantize_sign", &dequantize_sign_);
+    module.def("dequantize_sign_add", &dequantize_sign_add_);
+}
+
+}  // namespace GRADWIRE_ISA
+}  // namespace gradwire

@@ -1,0 +1,161 @@
+#include <array>
+#include <string>
+#include <utility>
+
+#include "dlpack.h"
+#include "found.h"
+
+namespace gradwire::python {
+namespace {
+
+struct Torch {
+    py::object tensor;
+    py::object strided;
+    const dlpack::ExchangeTable* exchange;  // null if it has none that is known here
+    std::array<std::pair<py::object, Types>, kTypeNames.size()> types;
+    // Names of attributes, made once.
+    py::str is_cpu{"is_cpu"}, dtype{"dtype"}, layout{"layout"}, dim{"dim"}, is_neg{"is_neg"};
+    py::str data_ptr{"data_ptr"}, is_contiguous{"is_contiguous"}, numel{"numel"};
+};
+
+const dlpack::ExchangeTable* exchange_table(py::handle type) {
+    const py::object capsule = py::getattr(type, "__dlpack_c_exchange_api__", py::none());
+    if (!PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api")) {
+        return nullptr;
+    }
+    const void* const pointer = PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api");
+    auto* table = static_cast<const dlpack::ExchangeTable*>(pointer);
+    while (table != nullptr && table->version.major != dlpack::kMajor) {
+        table = table->previous;
+    }
+    return table == nullptr || table->borrow == nullptr ? nullptr : table;
+}
+
+// Null until somebody has imported torch.
+const Torch* torch() {
+    static const Torch* known = nullptr;
+    if (known == nullptr) {
+        const auto modules = py::reinterpret_borrow<py::dict>(PyImport_GetModuleDict());
+        if (!modules.contains("torch")) {
+            return nullptr;
+        }
+        const py::object module = modules["torch"];
+        // Another thread may still be importing it.
+        if (!py::hasattr(module, "Tensor") || !py::hasattr(module, "strided")) {
+            return nullptr;
+        }
+        auto* const found = new Torch{module.attr("Tensor"),
+                                      module.attr("strided"),
+                                      exchange_table(module.attr("Tensor")),
+                                      {}};
+        for (std::size_t i = 0; i < kTypeNames.size(); ++i) {
+            const char* const name = kTypeNames[i].name;
+            // Old versions have no uint32.
+            found->types[i] = {py::getattr(module, name, py::none()), kTypeNames[i].type};
+        }
+        known = found;
+    }
+    return known;
+}
+
+PyObject* checked(PyObject* object) {
+    if (object == nullptr) {
+        throw py::error_already_set();
+    }
+    return object;
+}
+
+py::object get(py::handle object, const py::str& name) {
+    return py::reinterpret_steal<py::object>(checked(PyObject_GetAttr(object.ptr(), name.ptr())));
+}
+
+py::object call(py::handle object, const py::str& method) {
+    return py::reinterpret_steal<py::object>(
+        checked(PyObject_CallMethodNoArgs(object.ptr(), method.ptr())));
+}
+
+// Asks the tensor's attributes one by one, to say what is wrong with it.
+Found examine(const Operation& operation, const char* name, py::handle tensor) {
+    const Torch& names = *torch();
+    Found found;
+    if (!get(tensor, names.is_cpu).is(py::handle(Py_True))) {
+        refuse_device(operation, name, tensor);
+    }
+    const py::object dtype = get(tensor, names.dtype);
+    for (const auto& [known, type] : names.types) {
+        if (dtype.is(known)) {
+            found.type = type;
+            break;
+        }
+    }
+    if (found.type == 0) {
+        found.type_name = std::string(py::str(dtype)).substr(sizeof "torch." - 1);
+    }
+    found.dimensions = call(tensor, names.dim).cast<std::int64_t>();
+    if (const py::object layout = get(tensor, names.layout); !layout.is(names.strided)) {
+        operation.fail(std::string(name) + " must be dense, got " + std::string(py::str(layout)));
+    }
+    if (!call(tensor, names.is_neg).is(py::handle(Py_False))) {
+        operation.fail(std::string(name) +
+                       " must hold its own values: call its resolve_neg() first");
+    }
+    found.data = reinterpret_cast<void*>(call(tensor, names.data_ptr).cast<std::uintptr_t>());
+    const TypeName* const type = find_type(found.type);
+    const bool aligned =
+        type == nullptr || reinterpret_cast<std::uintptr_t>(found.data) % type->bytes == 0;
+    found.plain = aligned && call(tensor, names.is_contiguous).is(py::handle(Py_True));
+    found.writable = true;
+    found.size = call(tensor, names.numel).cast<std::uint64_t>();
+    found.owner = py::reinterpret_borrow<py::object>(tensor);
+    return found;
+}
+
+Types type_of(const dlpack::Tensor& tensor) noexcept {
+    constexpr std::array<const char*, 5> kNames{"int", "uint", "float", "", "bfloat"};
+    if (tensor.type_lanes != 1 || tensor.type_code >= kNames.size()) {
+        return 0;
+    }
+    return type_named(kNames[tensor.type_code] + std::to_string(tensor.type_bits));
+}
+
+// The usual case in one call. False if there is anything to say about the tensor.
+bool find_quickly(py::handle tensor, Found* found) {
+    const Torch& known = *torch();
+    dlpack::Tensor memory{};
+    if (known.exchange == nullptr) {
+        return false;
+    }
+    if (known.exchange->borrow(tensor.ptr(), &memory) != 0) {
+        PyErr_Clear();
+        return false;
+    }
+    found->type = type_of(memory);
+    const TypeName* const type = find_type(found->type);
+    if (memory.device_type != dlpack::kCpu || memory.dimensions != 1 || type == nullptr) {
+        return false;
+    }
+    found->size = static_cast<std::uint64_t>(memory.shape[0]);
+    found->data = static_cast<char*>(memory.data) + memory.byte_offset;
+    found->dimensions = 1;
+    found->plain = reinterpret_cast<std::uintptr_t>(found->data) % type->bytes == 0 &&
+                   (found->size < 2 || memory.strides == nullptr || memory.strides[0] == 1);
+    found->writable = true;
+    found->owner = py::reinterpret_borrow<py::object>(tensor);
+    return found->plain && call(tensor, known.is_neg).is(py::handle(Py_False));
+}
+
+}  // namespace
+
+bool is_torch(py::handle object) {
+    const Torch* const known = torch();
+    return known != nullptr &&
+           (Py_TYPE(object.ptr()) == reinterpret_cast<PyTypeObject*>(known->tensor.ptr()) ||
+            py::isinstance(object, known->tensor));
+}
+
+Found find_torch(const Operation& operation, const char* name, py::handle tensor) {
+    Found found;
+    return find_quickly(tensor, &found) ? found : examine(operation, name, tensor);
+}
+
+}  // namespace gradwire::python

@@ -1,0 +1,172 @@
+"""The command line: ``python -m gradwire bench kernels | compare | plot``."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from pathlib import Path
+from typing import Any
+
+from gradwire.errors import ConfigError, MissingDependencyError
+
+_KERNELS = """Times every kernel against a copy of the same length, against what other libraries
+take for the same job, and checks all results. Exit code 1: some result was wrong.
+Columns and method: docs/benchmarks.md."""
+_COMPARE = """Compares two files of 'bench kernels --json' row by row, in copies."""
+_PLOT = """Draws a file of 'bench kernels --json': time and floor of each row, in copies."""
+
+
+def add_bench(commands: Any) -> None:
+    """Add the command ``bench`` to argparse's subcommands."""
+    bench = commands.add_parser("bench", help="measure kernels, compare and draw results")
+    parts = bench.add_subparsers(required=True, metavar="COMMAND")
+    _add_kernels(parts.add_parser("kernels", help="time and check kernels", description=_KERNELS))
+    _add_compare(parts.add_parser("compare", help="compare two results", description=_COMPARE))
+    _add_plot(parts.add_parser("plot", help="draw a result", description=_PLOT))
+
+
+def _add_kernels(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--n", type=int, default=25_000_000, metavar="N", help="elements (default: %(default)s)")
+    add("--density", type=float, default=0.01, help="k / n (default: %(default)s)")
+    add("--repetitions", type=int, default=15, metavar="R", help="(default: %(default)s)")
+    add("--rows", nargs="+", metavar="PATTERN", help="only these, such as 'merge*' (see --list)")
+    add("--isa", nargs="+", metavar="NAME", help="instruction sets (default: the one in use)")
+    add("--threads", nargs="+", type=int, default=[1], metavar="T", help="(default: 1)")
+    add("--no-peers", action="store_true", help="gradwire's own kernels only")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
+    add(
+        "--allocator",
+        choices=("warm", "default"),
+        default="warm",
+        help="warm: restart with glibc's allocator keeping freed memory (default: %(default)s)",
+    )
+    add("--json", type=Path, metavar="F", help="also write everything to a file")
+    add("--list", action="store_true", help="list rows and peers, and end")
+    parser.set_defaults(run=_run_kernels)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("before", type=Path, metavar="A.json")
+    add("after", type=Path, metavar="B.json")
+    add(
+        "--fail-above",
+        type=float,
+        metavar="RATIO",
+        help="exit with 1 if a row's B / A is above it, such as 1.10",
+    )
+    add("--statistic", choices=("median", "min"), default="median", help="(default: %(default)s)")
+    parser.set_defaults(run=_run_compare)
+
+
+def _add_plot(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="F.json")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="F.svg")
+    parser.set_defaults(run=_run_plot)
+
+
+def _run_kernels(options: argparse.Namespace, restart: bool) -> int:
+    if options.list:
+        return _list_rows()
+    _check(options)
+    if restart and options.allocator == "warm":
+        from gradwire.bench.allocator import restart_with_warm_allocator
+
+        restart_with_warm_allocator()
+    return _measure(options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.device == "cuda":
+        raise MissingDependencyError(
+            "bench kernels: --device cuda needs CUDA kernels, which this build does not have; "
+            "leave the option out to measure the CPU kernels"
+        )
+    if not 1 <= options.n < 2**32:
+        raise ConfigError(f"bench kernels: --n must be in [1, 2**32), got {options.n}")
+    if not 0.0 < options.density <= 1.0:
+        raise ConfigError(f"bench kernels: --density must be in (0, 1], got {options.density}")
+    for name, value in (("--repetitions", options.repetitions), *_named_threads(options)):
+        if value < 1:
+            raise ConfigError(f"bench kernels: {name} must be at least 1, got {value}")
+
+
+def _named_threads(options: argparse.Namespace) -> list[tuple[str, int]]:
+    return [("--threads", count) for count in options.threads]
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from gradwire.bench import table
+    from gradwire.bench.allocator import is_warm
+    from gradwire.bench.environment import collect_environment
+    from gradwire.bench.inputs import Inputs
+    from gradwire.bench.report import Report, write_report
+    from gradwire.bench.rows import ROWS
+    from gradwire.bench.runner import Plan, Runner, matching_rows, say_on_stderr
+    from gradwire.kernels import native
+
+    isas = options.isa or [native.current_isa()]
+    for name in isas:
+        if name not in native.isas():
+            raise ConfigError(
+                f"bench kernels: --isa {name} does not run here; "
+                f"this processor has {', '.join(native.isas())}"
+            )
+    rows = matching_rows(ROWS, options.rows)
+    plan = Plan(rows, isas, options.threads, options.repetitions, not options.no_peers)
+    inputs = Inputs(options.n, options.density)
+    settings = {
+        "numel": inputs.numel,
+        "density": inputs.density,
+        "k": inputs.k,
+        "seed": inputs.seed,
+        "repetitions": plan.repetitions,
+        "allocator": "warm" if is_warm() else "default",
+    }
+    report = Report(settings, collect_environment())
+    print("\n".join(table.heading(report)), flush=True)
+    runner = Runner(plan, inputs)
+    for measurements in runner.run(say_on_stderr):
+        report.measurements += measurements
+        for line in table.row_lines(measurements):
+            print(line, flush=True)
+    report.notes = runner.notes
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report.environment["peak_memory_bytes"] = kilobytes * 1024
+    print("\n".join(table.footer(report)))
+    if options.json:
+        write_report(report, options.json)
+    return 1 if report.wrong_rows else 0
+
+
+def _list_rows() -> int:
+    from gradwire.bench.rows import ROWS
+
+    for row in ROWS:
+        print(f"{row.name:<24} {row.summary}")
+        for peer in row.peers:
+            print(f"{'':<24}   against {peer.name}")
+    return 0
+
+
+def _run_compare(options: argparse.Namespace, restart: bool) -> int:
+    del restart
+    from gradwire.bench.compare import TOLERANCE, compare, comparison_lines
+    from gradwire.bench.report import read_report
+
+    tolerance = TOLERANCE if options.fail_above is None else options.fail_above
+    comparisons = compare(
+        read_report(options.before), read_report(options.after), tolerance, options.statistic
+    )
+    print("\n".join(comparison_lines(comparisons, tolerance)))
+    return int(options.fail_above is not None and any(each.slower for each in comparisons))
+
+
+def _run_plot(options: argparse.Namespace, restart: bool) -> int:
+    del restart
+    from gradwire.bench.plot import plot
+    from gradwire.bench.report import read_report
+
+    plot(read_report(options.file), options.output)
+    return 0

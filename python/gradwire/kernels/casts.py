@@ -1,0 +1,31 @@
+"""float32 to and from bfloat16, rounded by integer arithmetic: the same bits everywhere."""
+
+from __future__ import annotations
+
+from gradwire.kernels import native
+from gradwire.kernels.arrays import Array, allocate, length, trimmed
+
+
+def to_bfloat16(x: Array, out: Array | None = None) -> Array:
+    """Return the bits of x rounded to bfloat16, to nearest, ties to even.
+
+    x: (n,) float32. out: at least (n,) uint16, allocated when None. Too large becomes infinity; NaN
+    stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
+    """
+    size = length(x)
+    if out is None:
+        out = allocate(size, "uint16", x)
+    native.cpu.to_bfloat16(x, out)
+    return trimmed(out, size)
+
+
+def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
+    """Return the float32 values of bfloat16 bits, exactly.
+
+    bits: (n,) uint16. out: at least (n,) float32, allocated when None. 6 bytes per element.
+    """
+    size = length(bits)
+    if out is None:
+        out = allocate(size, "float32", bits)
+    native.cpu.from_bfloat16(bits, out)
+    return trimmed(out, size)

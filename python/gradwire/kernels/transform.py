@@ -1,0 +1,64 @@
+"""Orthonormal transforms."""
+
+from __future__ import annotations
+
+from gradwire.errors import ConfigError
+from gradwire.kernels import native
+from gradwire.kernels.arguments import WORD, integer
+from gradwire.kernels.arrays import Array, allocate, length
+
+MAX_HADAMARD_BLOCK = 2**24
+_SIGNS: dict[str | None, int] = {None: 0, "before": 1, "after": 2}
+
+
+def hadamard(
+    x: Array,
+    block: int,
+    out: Array | None = None,
+    signs: str | None = None,
+    seed: int = 0,
+    key: int = 0,
+    step: int = 0,
+    rank: int = 0,
+    phase: int = 0,
+) -> Array:
+    """Return the Walsh-Hadamard transform of every `block` elements of x.
+
+    x, out: (n,) float32, n a multiple of block (pad the last one with zeros); out may be x itself,
+    allocated when None. block: a power of two from 2 to 2**24.
+
+    The transform is orthonormal and its own inverse, rows in natural (Sylvester) order:
+    ``H[i, j] = (-1) ** popcount(i & j) / sqrt(block)``. Stages add and subtract elements 1, 2, 4,
+    ... block / 2 apart, in this order, in float32; float32(1 / sqrt(block)) is multiplied once,
+    after the last. Deterministic; denormals are kept; one Inf or NaN spreads over its block.
+    Transforming twice gives x back up to an error, in the Euclidean norm of each block, of at most
+    ``(log2(block) + 2) * 2**-23`` times the norm; exactly where all intermediate results are
+    exact, as for small integers and blocks that are powers of four.
+
+    signs: "before" gives ``H(sign * x)`` and "after" its inverse, ``sign * H(x)``. Element e is
+    negated where bit ``e & 31`` of word ``(e >> 5) & 3`` of Philox4x32-10 is set, with key (seed,
+    key) and counter (low word of e >> 7, high word, step, rank | phase << 31). seed, key (see
+    fnv1a32) and step are 32-bit words, rank < 2**31, phase 0 or 1.
+
+    8 bytes per element from and to memory up to blocks that fit into the second-level cache, then
+    8 more for every further factor of 8.
+    """
+    block = integer("hadamard: block", block, 2, MAX_HADAMARD_BLOCK)
+    if block & (block - 1):
+        raise ConfigError(f"hadamard: block must be a power of two, got {block}")
+    if signs not in _SIGNS:
+        raise ConfigError(f"hadamard: signs must be None, 'before' or 'after', got {signs!r}")
+    if out is None:
+        out = allocate(length(x), "float32", x)
+    native.cpu.hadamard(
+        x,
+        block,
+        out,
+        _SIGNS[signs],
+        integer("hadamard: seed", seed, 0, WORD - 1),
+        integer("hadamard: key", key, 0, WORD - 1),
+        integer("hadamard: step", step, 0, WORD - 1),
+        integer("hadamard: rank", rank, 0, WORD // 2 - 1)
+        | integer("hadamard: phase", phase, 0, 1) << 31,
+    )
+    return out
