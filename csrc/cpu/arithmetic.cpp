@@ -11,7 +11,7 @@ namespace {
 // Fewer than sixteen elements, in memory that has room for sixteen.
 template <typename T>
 struct Tail {
-    T lane[kLanes] = {};
+    alignas(64) T lane[kLanes] = {};
 
     Tail(const T* from, std::uint64_t count) noexcept {
         for (std::uint64_t i = 0; i < count; ++i) {

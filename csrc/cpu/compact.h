@@ -50,8 +50,8 @@ class EntryWriter {
     }
     // Counts on when the room is used up, but writes no more.
     void append_carefully(Mask mask, Words indices, Floats values) noexcept {
-        std::uint32_t all_indices[kLanes];
-        float all_values[kLanes];
+        alignas(64) std::uint32_t all_indices[kLanes];
+        alignas(64) float all_values[kLanes];
         store(all_indices, indices);
         store(all_values, values);
         for (std::uint32_t bits = mask; bits != 0; bits &= bits - 1) {

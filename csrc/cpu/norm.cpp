@@ -25,7 +25,7 @@ GRADWIRE_SIMD Doubles add_tile(const T* x, std::uint64_t n, Power power) noexcep
 }
 
 double add_pairwise(Doubles sums) noexcept {
-    double lanes[kLanes];
+    alignas(64) double lanes[kLanes];
     store(lanes, sums);
     double half[kLanes / 2];
     for (std::uint64_t l = 0; l < kLanes / 2; ++l) {

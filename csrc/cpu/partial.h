@@ -13,14 +13,14 @@ inline namespace GRADWIRE_ISA {
 // The first `count` < 16 elements, and zeros.
 template <typename T>
 GRADWIRE_SIMD auto load_partial(const T* p, std::uint64_t count) noexcept {
-    T lanes[kLanes] = {};
+    alignas(64) T lanes[kLanes] = {};
     std::memcpy(lanes, p, count * sizeof(T));
     return load(lanes);
 }
 
 template <typename T, typename Lanes>
 GRADWIRE_SIMD void store_partial(T* p, std::uint64_t count, Lanes x) noexcept {
-    T lanes[kLanes];
+    alignas(64) T lanes[kLanes];
     store(lanes, x);
     std::memcpy(p, lanes, count * sizeof(T));
 }

@@ -28,7 +28,11 @@ constexpr std::uint64_t kTiny = std::uint64_t{1} << 10;
 constexpr std::uint64_t kBins = std::uint64_t{1} << 13;
 // Tables in turn: neighbours that fall into one bin do not wait for each other's store.
 constexpr std::uint64_t kTables = 4;
-constexpr std::uint64_t kCountsBytes = kTables * kBins * sizeof(std::uint32_t);
+// From one to the next, in entries. Processors compare the low 12 bits of addresses first: at a
+// distance of whole pages they would take one table's bin for the other's, and wait.
+constexpr std::uint64_t kStride = kBins + 272;
+constexpr std::uint64_t kCounts = kTables * kStride;
+constexpr std::uint64_t kCountsBytes = kCounts * sizeof(std::uint32_t);
 
 // Of the tables that vectors up to this length need.
 constexpr std::uint64_t counts_bytes(std::uint64_t n) noexcept {
@@ -50,7 +54,7 @@ inline void reset_counts(std::uint32_t* counts) noexcept {
 
 inline void add_up_tables(std::uint32_t* counts) noexcept {
     for (std::uint64_t b = 0; b < kBins; ++b) {
-        counts[b] += counts[kBins + b] + counts[2 * kBins + b] + counts[3 * kBins + b];
+        counts[b] += counts[kStride + b] + counts[2 * kStride + b] + counts[3 * kStride + b];
     }
 }
 
@@ -60,13 +64,14 @@ GRADWIRE_SIMD void count_leading_bits(Floats x, Words shift, std::uint32_t* coun
                                       std::uint64_t* zeros) noexcept {
     const Words bits = magnitudes(x);
     *zeros += count_lanes(equal(bits, words(0)));
-    std::uint32_t bins[kLanes];
+    // Aligned: what was stored across a cache line is not forwarded to the loads.
+    alignas(64) std::uint32_t bins[kLanes];
     store(bins, shift_right(bits, shift));
     for (std::uint64_t i = 0; i < kLanes; i += kTables) {
         ++counts[bins[i]];
-        ++counts[kBins + bins[i + 1]];
-        ++counts[2 * kBins + bins[i + 2]];
-        ++counts[3 * kBins + bins[i + 3]];
+        ++counts[kStride + bins[i + 1]];
+        ++counts[2 * kStride + bins[i + 2]];
+        ++counts[3 * kStride + bins[i + 3]];
     }
 }
 
@@ -102,7 +107,7 @@ void count_digit(const Source& source, std::uint64_t n, Digit digit, std::uint32
         if (hits == 0) {
             return;
         }
-        std::uint32_t all[kLanes];
+        alignas(64) std::uint32_t all[kLanes];
         store(all, bits);
         for (std::uint32_t rest = hits; rest != 0; rest &= rest - 1) {
             ++counts[(all[__builtin_ctz(rest)] >> digit.shift) & mask];
@@ -141,7 +146,7 @@ void count_all_first_digits(const T* x, std::uint64_t n, std::uint32_t* counts) 
         return;
     }
     for_each_part(parts, [=](std::uint64_t part) {
-        std::uint32_t own[kTables * kBins] = {};
+        std::uint32_t own[kCounts] = {};
         count_range(Plain<T>{x}, parts.begin(part), parts.end(part), kDigits[0].shift, own);
         add_up_tables(own);
         add_table(own, kBins, counts);
@@ -154,7 +159,7 @@ void count_all_leading_bits(const T* x, std::uint64_t n, Digit digit,
                             std::uint64_t* counts) noexcept {
     const Parts parts = large_parts(n, kLanes);
     for_each_part(parts, [=](std::uint64_t part) {
-        std::uint32_t own[kTables * kBins] = {};
+        std::uint32_t own[kCounts] = {};
         count_range(Plain<T>{x}, parts.begin(part), parts.end(part), digit.shift, own);
         add_up_tables(own);
         add_table(own, std::uint64_t{1} << digit.bits, counts);

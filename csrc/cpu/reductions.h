@@ -15,7 +15,7 @@ inline namespace GRADWIRE_ISA {
 
 // The 16 partial sums, added i to i + 8, then i + 4, i + 2, i + 1.
 inline double sum_of_lanes(Doubles x) noexcept {
-    double lane[kLanes];
+    alignas(64) double lane[kLanes];
     store(lane, x);
     for (std::uint64_t half = kLanes / 2; half != 0; half /= 2) {
         for (std::uint64_t i = 0; i < half; ++i) {
@@ -34,7 +34,7 @@ class MaxMagnitude {  // as the bits of a float32; see gradwire/magnitude.h
         add(choose(lanes, x, floats(0.0F)));
     }
     std::uint32_t result() const noexcept {
-        std::uint32_t lane[kLanes];
+        alignas(64) std::uint32_t lane[kLanes];
         store(lane, most_);
         std::uint32_t most = 0;
         for (const std::uint32_t each : lane) {
@@ -94,8 +94,8 @@ class Extremes {  // not of NaN: `magnitude` tells
         magnitude_.add_first(x, lanes);
     }
     Result result() const noexcept {
-        float low[kLanes];
-        float high[kLanes];
+        alignas(64) float low[kLanes];
+        alignas(64) float high[kLanes];
         store(low, low_);
         store(high, high_);
         for (std::uint64_t i = 1; i < kLanes; ++i) {

@@ -22,8 +22,8 @@ void add_entries(T* out, const std::uint32_t* indices, const T* values,
 template <typename T>
 void add_rounded_entries(T* out, const std::uint32_t* indices, const T* values,
                          std::uint64_t count) noexcept {
-    T sums[kLanes] = {};
-    T addends[kLanes] = {};
+    alignas(64) T sums[kLanes] = {};
+    alignas(64) T addends[kLanes] = {};
     for (std::uint64_t begin = 0; begin < count; begin += kLanes) {
         const std::uint64_t lanes = count - begin < kLanes ? count - begin : kLanes;
         const std::uint32_t* const places = indices + begin;

@@ -52,7 +52,7 @@ constexpr std::uint64_t kStreamed = std::uint64_t{1} << 22;
 // The first `count` < 16 elements; the other lanes are zero. Nothing else is read.
 template <typename T>
 GRADWIRE_SIMD Floats load_first(const T* p, std::uint64_t count) noexcept {
-    T first[kLanes] = {};
+    alignas(64) T first[kLanes] = {};
     __builtin_memcpy(first, p, count * sizeof(T));
     return load(first);
 }
@@ -60,7 +60,7 @@ GRADWIRE_SIMD Floats load_first(const T* p, std::uint64_t count) noexcept {
 // The first `count` < 16 lanes. Nothing else is written.
 template <typename T>
 GRADWIRE_SIMD void store_first(T* p, std::uint64_t count, Floats x) noexcept {
-    T all[kLanes];
+    alignas(64) T all[kLanes];
     store(all, x);
     __builtin_memcpy(p, all, count * sizeof(T));
 }

@@ -27,7 +27,7 @@ std::uint32_t largest_magnitude(const T* x, std::uint64_t n) noexcept {
     }
     for_all_lanes(x + i, n - i,
                   [&](Floats rest) { largest[0] = larger(largest[0], magnitudes(rest)); });
-    std::uint32_t lanes[kLanes];
+    alignas(64) std::uint32_t lanes[kLanes];
     store(lanes, larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
     std::uint32_t most = 0;
     for (const std::uint32_t lane : lanes) {
@@ -43,7 +43,7 @@ void count_from(const T* x, std::uint64_t n, std::uint32_t floor, std::uint32_t*
     for_all_lanes(x, n, [&](Floats values) {
         const Mask hits = at_least(values, limit);
         if (hits != 0) {
-            std::uint32_t bins[kLanes];
+            alignas(64) std::uint32_t bins[kLanes];
             store(bins, shift_right<kDigits[0].shift>(magnitudes(values)));
             for (std::uint32_t rest = hits; rest != 0; rest &= rest - 1) {
                 ++counts[bins[__builtin_ctz(rest)]];
