@@ -121,6 +121,9 @@ Array read(const Operation& operation, const char* name, py::handle object, Type
         operation.fail(who + " must have one dimension, got " + std::to_string(found.dimensions) +
                        ": flatten it first");
     }
+    if (found.data == nullptr && found.size != 0) {
+        operation.fail(who + " has no memory of its own: make it a plain array first");
+    }
     if (!found.plain) {
         operation.fail(who + " must be contiguous and aligned: make a copy of it first");
     }

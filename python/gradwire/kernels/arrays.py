@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from gradwire.errors import ConfigError
+from gradwire.kernels.arguments import integer
+
 # A NumPy array, a torch tensor or another array that offers DLPack. torch must stay optional for
 # type checkers too.
 Array = Any
@@ -52,6 +55,20 @@ def allocate(size: int, dtype: str, like: Array) -> Array:
         torch = sys.modules["torch"]
         return torch.empty(size, dtype=getattr(torch, dtype))
     return np.empty(size, _NUMPY_TYPES.get(dtype, dtype))
+
+
+def output(who: str, out: Array | None, n: int, dtype: str, like: Array) -> Array:
+    """Return the first n elements of out, or a new array if it is None.
+
+    Raises:
+        ConfigError: n is no length, or out is shorter.
+    """
+    n = integer(f"{who}: n", n, 0, MAX_LENGTH)
+    if out is None:
+        return allocate(n, dtype, like)
+    if length(out) < n:
+        raise ConfigError(f"{who}: out must have at least {n} elements, got {length(out)}")
+    return trimmed(out, n)
 
 
 def dtype_name(array: Array) -> str:

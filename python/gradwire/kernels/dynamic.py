@@ -19,7 +19,7 @@ Deterministic: the same bits in every instruction set; see `csrc/include/gradwir
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length
+from gradwire.kernels.arrays import Array, allocate, length, output
 from gradwire.kernels.quantization import Quantized, scale_count
 
 
@@ -69,7 +69,7 @@ def dequantize_dynamic(
     bfloat16 (the float32 value rounded to nearest even); float32 is allocated when None. Raises
     ConfigError, as for lengths that do not fit. 1 + sizeof(out) bytes per element.
     """
-    out = allocate(n, "float32", codes) if out is None else out[:n]
+    out = output("dequantize_dynamic", out, n, "float32", codes)
     native.cpu.dequantize_dynamic(codes, scales, block, out)
     return out
 

@@ -14,7 +14,7 @@ Deterministic: the same bits in every instruction set.
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length, trimmed
+from gradwire.kernels.arrays import Array, allocate, length, output, trimmed
 from gradwire.kernels.quantization import Quantized, code_bytes
 
 MX_BLOCK = 32
@@ -72,6 +72,6 @@ def dequantize_mx(
     codes: (bits * ceil(n / 8),) and scales: (ceil(n / 32),) uint8, any bytes. out: at least (n,)
     float32, float16 or bfloat16; float32 is allocated when None.
     """
-    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
+    out = output("dequantize_mx", out, n, "float32", codes)
     native.cpu.dequantize_mx(codes, scales, format, out)
     return out

@@ -12,7 +12,7 @@ exchange, `clear` takes what was delivered out of both new ones (momentum factor
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arguments import integer, magnitude
+from gradwire.kernels.arguments import finite, integer, magnitude
 from gradwire.kernels.arrays import MAX_LENGTH, Array, length
 from gradwire.kernels.buffers import Selected, entries, selected, workspace_of
 
@@ -42,7 +42,7 @@ def momentum_select(
         gradient,
         momentum,
         residual,
-        factor,
+        finite("momentum_select: factor", factor),
         nesterov,
         threshold,
         out_momentum,
@@ -81,7 +81,7 @@ def momentum_topk(
         gradient,
         momentum,
         residual,
-        factor,
+        finite("momentum_topk: factor", factor),
         nesterov,
         k,
         floor,

@@ -5,7 +5,8 @@ one thread, because ranks usually share a machine. Environment variables, read a
 
 - GRADWIRE_ISA: generic, avx2 or avx512.
 - GRADWIRE_THREADS: threads of one call; without it OMP_NUM_THREADS counts. More than one pays for
-  vectors of some hundred thousand elements on, and most for operations that compute much.
+  vectors of some hundred thousand elements on, and most for operations that compute much; it does
+  not where other processes want the same cores.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from gradwire import _cpu
 from gradwire.errors import ConfigError, require_integer
+from gradwire.kernels.openmp import load_cpu
 
 ISA_VARIABLE = "GRADWIRE_ISA"
 THREADS_VARIABLE = "GRADWIRE_THREADS"
 
+_cpu: Any = load_cpu()
 cpu: Any  # the operations, as the module _cpu.avx512 (or another) has them
 
 
 def isas() -> tuple[str, ...]:
     """Return the names of the instruction sets that this processor runs, the best one last."""
-    return _cpu.isas
+    names: tuple[str, ...] = _cpu.isas
+    return names
 
 
 def current_isa() -> str:
@@ -49,12 +52,12 @@ def use_isa(name: str | None) -> None:
 
 def has_threads() -> bool:
     """Return whether this build can use several threads (OpenMP)."""
-    return _cpu.has_threads
+    return bool(_cpu.has_threads)
 
 
 def current_threads() -> int:
     """Return how many threads one call of an operation may use."""
-    return _cpu.threads()
+    return int(_cpu.threads())
 
 
 def use_threads(count: int) -> None:

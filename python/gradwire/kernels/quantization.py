@@ -33,7 +33,7 @@ from operator import index
 from typing import NamedTuple
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length, trimmed
+from gradwire.kernels.arrays import Array, allocate, length, output, trimmed
 from gradwire.kernels.random_bits import RandomStream
 
 
@@ -130,7 +130,7 @@ def dequantize(
     when None. Raises ConfigError, as for lengths that do not fit. bits / 8 + sizeof(out) bytes per
     element.
     """
-    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
+    out = output("dequantize", out, n, "float32", codes)
     native.cpu.dequantize(codes, scales, bits, levels, block, scale, out)
     return out
 

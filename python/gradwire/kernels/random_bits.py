@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from gradwire.kernels import native
-from gradwire.kernels.arguments import integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, trimmed
+from gradwire.kernels.arrays import Array, output
 
 
 class RandomStream(NamedTuple):
@@ -35,7 +32,6 @@ def random_bits(n: int, random: RandomStream, out: Array | None = None) -> Array
     half for even e and the high half for odd e. out: at least (n,) uint16; a NumPy array is
     allocated when None. 2 bytes per element.
     """
-    n = integer("random_bits: n", n, 0, MAX_LENGTH)
-    out = np.empty(n, np.uint16) if out is None else trimmed(out, n)
+    out = output("random_bits", out, n, "uint16", None)
     native.cpu.random_bits(random, out)
     return out

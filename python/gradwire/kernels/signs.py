@@ -13,7 +13,7 @@ Deterministic: the same bits in every instruction set; sums are in float64 and i
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, trimmed
+from gradwire.kernels.arrays import Array, output
 from gradwire.kernels.quantization import Quantized, outputs
 
 
@@ -69,7 +69,7 @@ def dequantize_sign(
     codes: (ceil(n / 8),) uint8, scales: (blocks,) float32, any bytes. out: at least (n,) float32,
     float16 or bfloat16; float32 is allocated when None.
     """
-    out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
+    out = output("dequantize_sign", out, n, "float32", codes)
     native.cpu.dequantize_sign(codes, scales, block, out)
     return out
 
