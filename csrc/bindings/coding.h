@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arrays.h"
+#include "gradwire/quantize.h"
 #include "gradwire/random_bits.h"
 
 namespace gradwire {
@@ -77,6 +78,27 @@ inline python::Array scales_array(const python::Operation& operation, py::handle
     exact_length(operation, scales, size);
     return scales;
 }
+
+// Codes in blocks with one scale each, and where their values go: code_bytes(n) bytes for n
+// elements.
+struct EncodedBlocks {
+    std::uint64_t block;
+    python::Array codes;
+    python::Array scales;
+    python::Array out;
+
+    EncodedBlocks(const python::Operation& operation, py::handle codes_, py::handle scales_,
+                  py::handle block_, py::handle out_, python::Types types,
+                  std::uint64_t (*code_bytes)(std::uint64_t) noexcept)
+        : block(block_length(operation, block_)),
+          codes(operation.input("codes", codes_, python::kUint8)),
+          scales(operation.input("scales", scales_, python::kFloat32)),
+          out(operation.output("out", out_, types)) {
+        exact_length(operation, codes, code_bytes(out.size));
+        exact_length(operation, scales, scale_count(out.size, block, Scale::absmax));
+        operation.apart({&codes, &scales}, {&out});
+    }
+};
 
 // The arrays of acc = residual + gradient, of which `error` remains. It may be the gradient itself
 // if that is float32, but must not overlap it in part, nor the residual at all.

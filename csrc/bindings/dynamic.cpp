@@ -21,8 +21,8 @@ using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
-uint64_t dynamic_scales(uint64_t n, uint64_t block) noexcept {
-    return block == 0 ? static_cast<uint64_t>(n != 0) : (n + block - 1) / block;
+uint64_t dynamic_bytes(uint64_t n) noexcept {
+    return n;
 }
 
 struct DynamicTarget {
@@ -33,8 +33,9 @@ struct DynamicTarget {
     DynamicTarget(const Operation& operation, uint64_t n, py::handle block_, py::handle scales_,
                   py::handle codes_)
         : block(block_length(operation, block_)),
-          scales(operation.output("out_scales", scales_, kFloat32, dynamic_scales(n, block))),
-          codes(operation.output("out_codes", codes_, kUint8, n)) {}
+          scales(operation.output("out_scales", scales_, kFloat32,
+                                  scale_count(n, block, Scale::absmax))),
+          codes(operation.output("out_codes", codes_, kUint8, dynamic_bytes(n))) {}
 };
 
 void quantize_dynamic_(py::handle x, py::handle block, py::handle scales, py::handle codes) {
@@ -66,26 +67,9 @@ void compensate_quantize_dynamic_(py::handle gradient, py::handle residual, py::
     });
 }
 
-struct DynamicCodes {
-    uint64_t block;
-    Array codes;
-    Array scales;
-    Array out;
-
-    DynamicCodes(const Operation& operation, py::handle codes_, py::handle scales_,
-                 py::handle block_, py::handle out_, python::Types types)
-        : block(block_length(operation, block_)),
-          codes(operation.input("codes", codes_, kUint8)),
-          scales(operation.input("scales", scales_, kFloat32)),
-          out(operation.output("out", out_, types)) {
-        exact_length(operation, codes, out.size);
-        exact_length(operation, scales, dynamic_scales(out.size, block));
-        operation.apart({&codes, &scales}, {&out});
-    }
-};
-
 void dequantize_dynamic_(py::handle codes, py::handle scales, py::handle block, py::handle out) {
-    const DynamicCodes x(Operation("dequantize_dynamic"), codes, scales, block, out, kFloating);
+    const EncodedBlocks x(Operation("dequantize_dynamic"), codes, scales, block, out, kFloating,
+                          &dynamic_bytes);
     without_lock([&] {
         visit(x.out, [&](auto* p) {
             dequantize_dynamic(x.codes.as<std::uint8_t>(), x.scales.as<float>(), x.out.size,
@@ -96,7 +80,8 @@ void dequantize_dynamic_(py::handle codes, py::handle scales, py::handle block, 
 
 void dequantize_dynamic_add_(py::handle codes, py::handle scales, py::handle block,
                              py::handle out) {
-    const DynamicCodes x(Operation("dequantize_dynamic_add"), codes, scales, block, out, kFloat32);
+    const EncodedBlocks x(Operation("dequantize_dynamic_add"), codes, scales, block, out, kFloat32,
+                          &dynamic_bytes);
     without_lock([&] {
         dequantize_dynamic_add(x.codes.as<std::uint8_t>(), x.scales.as<float>(), x.out.size,
                                x.block, x.out.as<float>());

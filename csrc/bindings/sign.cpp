@@ -25,10 +25,6 @@ uint64_t sign_bytes(uint64_t n) noexcept {
     return (n + 7) / 8;
 }
 
-uint64_t sign_scales(uint64_t n, uint64_t block) noexcept {
-    return block == 0 ? static_cast<uint64_t>(n != 0) : (n + block - 1) / block;
-}
-
 struct SignTarget {
     uint64_t block;
     bool given;
@@ -39,7 +35,7 @@ struct SignTarget {
                py::handle scales_, py::handle codes_)
         : block(block_length(operation, block_)),
           given(given_),
-          scales(scales_array(operation, scales_, given, sign_scales(n, block))),
+          scales(scales_array(operation, scales_, given, scale_count(n, block, Scale::absmax))),
           codes(operation.output("out_codes", codes_, kUint8, sign_bytes(n))) {}
 
     void check_apart(const Operation& operation, std::initializer_list<const Array*> others) const {
@@ -83,26 +79,9 @@ void compensate_sign_(py::handle gradient, py::handle residual, py::handle block
     });
 }
 
-struct EncodedSigns {
-    uint64_t block;
-    Array codes;
-    Array scales;
-    Array out;
-
-    EncodedSigns(const Operation& operation, py::handle codes_, py::handle scales_,
-                 py::handle block_, py::handle out_, python::Types types)
-        : block(block_length(operation, block_)),
-          codes(operation.input("codes", codes_, kUint8)),
-          scales(operation.input("scales", scales_, kFloat32)),
-          out(operation.output("out", out_, types)) {
-        exact_length(operation, codes, sign_bytes(out.size));
-        exact_length(operation, scales, sign_scales(out.size, block));
-        operation.apart({&codes, &scales}, {&out});
-    }
-};
-
 void dequantize_sign_(py::handle codes, py::handle scales, py::handle block, py::handle out) {
-    const EncodedSigns x(Operation("dequantize_sign"), codes, scales, block, out, kFloating);
+    const EncodedBlocks x(Operation("dequantize_sign"), codes, scales, block, out, kFloating,
+                          &sign_bytes);
     without_lock([&] {
         visit(x.out, [&](auto* p) {
             dequantize_sign(x.codes.as<std::uint8_t>(), x.scales.as<float>(), x.out.size, x.block,
@@ -112,7 +91,8 @@ void dequantize_sign_(py::handle codes, py::handle scales, py::handle block, py:
 }
 
 void dequantize_sign_add_(py::handle codes, py::handle scales, py::handle block, py::handle out) {
-    const EncodedSigns x(Operation("dequantize_sign_add"), codes, scales, block, out, kFloat32);
+    const EncodedBlocks x(Operation("dequantize_sign_add"), codes, scales, block, out, kFloat32,
+                          &sign_bytes);
     without_lock([&] {
         dequantize_sign_add(x.codes.as<std::uint8_t>(), x.scales.as<float>(), x.out.size, x.block,
                             x.out.as<float>());
