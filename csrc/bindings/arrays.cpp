@@ -2,8 +2,10 @@
 
 #include <pybind11/numpy.h>
 
+#include <exception>
 #include <string>
 
+#include "dlpack.h"
 #include "found.h"
 
 namespace gradwire::python {
@@ -27,7 +29,8 @@ Types type_named(const std::string& name) noexcept {
 }
 
 [[noreturn]] void refuse_device(const Operation& operation, const char* name, py::handle object) {
-    operation.fail(std::string(name) + " is on " + std::string(py::str(object.attr("device"))) +
+    const py::object device = py::getattr(object, "device", py::str("another device"));
+    operation.fail(std::string(name) + " is on " + std::string(py::str(device)) +
                        ": the CUDA kernels are not in this build; move it to the CPU first",
                    "MissingDependencyError");
 }
@@ -87,6 +90,20 @@ Found find_numpy(const py::array& array) {
     return found;
 }
 
+py::array from_dlpack(const Operation& operation, const char* name, py::handle object) {
+    try {
+        const py::tuple device = object.attr("__dlpack_device__")();
+        if (device[0].cast<int>() == dlpack::kCpu) {
+            return py::module_::import("numpy").attr("from_dlpack")(object);
+        }
+    } catch (const std::exception& error) {     // of Python's, or what is no such tuple
+        const std::string what = error.what();  // and where, on further lines
+        operation.fail(std::string(name) +
+                       " cannot be read by DLPack: " + what.substr(0, what.find('\n')));
+    }
+    refuse_device(operation, name, object);
+}
+
 Found find(const Operation& operation, const char* name, py::handle object) {
     if (py::isinstance<py::array>(object)) {
         return find_numpy(py::reinterpret_borrow<py::array>(object));
@@ -100,12 +117,7 @@ Found find(const Operation& operation, const char* name, py::handle object) {
                        "DLPack, got " +
                        Py_TYPE(object.ptr())->tp_name);
     }
-    constexpr int kDlpackCpu = 1;
-    const py::tuple device = object.attr("__dlpack_device__")();
-    if (device[0].cast<int>() != kDlpackCpu) {
-        refuse_device(operation, name, object);
-    }
-    return find_numpy(py::module_::import("numpy").attr("from_dlpack")(object));
+    return find_numpy(from_dlpack(operation, name, object));
 }
 
 Array read(const Operation& operation, const char* name, py::handle object, Types types,
@@ -134,8 +146,10 @@ Array read(const Operation& operation, const char* name, py::handle object, Type
     if (output && !found.writable) {
         operation.fail(who + " must be writable, got a read-only array");
     }
-    return {
-        name, found.data, found.size, found.size * type->bytes, found.type, std::move(found.owner)};
+    return {name,       found.data,
+            found.size, found.size * type->bytes,
+            found.type, std::move(found.owner),
+            found.size};
 }
 
 bool overlap(const Array& first, const Array& second) noexcept {
@@ -158,6 +172,21 @@ Array Operation::output(const char* name, py::handle object, Types types,
              " elements, got " + std::to_string(array.size));
     }
     return array;
+}
+
+Array Operation::output_of(const char* name, py::handle object, Types types,
+                           std::uint64_t size) const {
+    Array array = output(name, object, types, size);
+    array.bytes = size * find_type(array.type)->bytes;
+    array.size = size;
+    return array;
+}
+
+py::object leading(py::handle object, const Array& array, std::uint64_t count) {
+    if (array.capacity == count) {
+        return py::reinterpret_borrow<py::object>(object);
+    }
+    return object[py::slice(0, static_cast<py::ssize_t>(count), 1)];
 }
 
 void Operation::same_length(const Array& array, const Array& like) const {

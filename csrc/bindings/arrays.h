@@ -7,7 +7,6 @@
 
 #include <pybind11/pybind11.h>
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -43,6 +42,7 @@ struct Array {
     std::uint64_t bytes;
     Types type;  // one
     py::object owner;
+    std::uint64_t capacity;  // elements of the object, if more than size are there
 
     template <typename T>
     T* as() const noexcept {
@@ -60,6 +60,8 @@ class Operation {
     Array input(const char* name, py::handle object, Types types) const;
     // The same for memory that can be written and has at least `least` elements.
     Array output(const char* name, py::handle object, Types types, std::uint64_t least = 0) const;
+    // The first `size` elements of such memory.
+    Array output_of(const char* name, py::handle object, Types types, std::uint64_t size) const;
 
     // ConfigError unless `array` is as long as `like`.
     void same_length(const Array& array, const Array& like) const;
@@ -76,6 +78,9 @@ class Operation {
   private:
     const char* name_;
 };
+
+// The first `count` elements of the object that `array` was made of; itself if it has no more.
+py::object leading(py::handle object, const Array& array, std::uint64_t count);
 
 // Calls work(T*) with the memory of a floating-point array as what it is.
 template <typename Work>
@@ -109,14 +114,32 @@ inline double widened(float x) noexcept {
     return (bits >> 31) != 0 ? -size : size;
 }
 
-// The inverse for x >= 0: to nearest even, also where the thread flushes denormals to zero.
+// The inverse for numbers: to nearest even, whatever the thread does with denormals and rounding.
 inline float narrowed(double x) noexcept {
-    if (!(x < 0x1p-126)) {
-        return static_cast<float>(x);
+    constexpr unsigned kExtra = 52 - 23;  // bits of the mantissa that float32 does not have
+    constexpr std::uint64_t kBias = 1023 - 127;
+    constexpr std::uint64_t kOne = std::uint64_t{1} << 52;
+    std::uint64_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    const auto sign = static_cast<std::uint32_t>(bits >> 63) << 31;
+    const std::uint64_t exponent = bits >> 52 & 0x7FFU;
+    std::uint64_t wide = (bits & (kOne - 1)) | kOne;
+    unsigned drop = kExtra;
+    if (exponent > kBias) {
+        wide += (exponent - kBias - 1) << 52;  // the leading one adds the last to the exponent
+    } else {
+        drop += static_cast<unsigned>(kBias + 1 - exponent);
     }
-    const auto bits = static_cast<std::uint32_t>(std::lrint(x * 0x1p149));
+    std::uint32_t magnitude = 0;
+    if (drop < 64) {
+        const std::uint64_t half = std::uint64_t{1} << (drop - 1);
+        const std::uint64_t odd = wide >> drop & 1U;
+        const std::uint64_t rounded = (wide + half - 1 + odd) >> drop;
+        magnitude = static_cast<std::uint32_t>(rounded < 0x7F800000U ? rounded : 0x7F800000U);
+    }
+    magnitude |= sign;
     float result;
-    std::memcpy(&result, &bits, sizeof result);
+    std::memcpy(&result, &magnitude, sizeof result);
     return result;
 }
 

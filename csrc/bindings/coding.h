@@ -72,11 +72,18 @@ inline void exact_length(const python::Operation& operation, const python::Array
 inline python::Array scales_array(const python::Operation& operation, py::handle object, bool given,
                                   std::uint64_t size) {
     if (!given) {
-        return operation.output("out_scales", object, python::kFloat32, size);
+        return operation.output_of("out_scales", object, python::kFloat32, size);
     }
     python::Array scales = operation.input("given", object, python::kFloat32);
     exact_length(operation, scales, size);
     return scales;
+}
+
+// The outputs of an encoder, in the order of gradwire.kernels.Quantized.
+inline py::tuple codes_and_scales(py::handle codes_, const python::Array& codes, py::handle scales_,
+                                  const python::Array& scales) {
+    return py::make_tuple(python::leading(codes_, codes, codes.size),
+                          python::leading(scales_, scales, scales.size));
 }
 
 // Codes in blocks with one scale each, and where their values go: code_bytes(n) bytes for n

@@ -33,12 +33,12 @@ struct DynamicTarget {
     DynamicTarget(const Operation& operation, uint64_t n, py::handle block_, py::handle scales_,
                   py::handle codes_)
         : block(block_length(operation, block_)),
-          scales(operation.output("out_scales", scales_, kFloat32,
-                                  scale_count(n, block, Scale::absmax))),
-          codes(operation.output("out_codes", codes_, kUint8, dynamic_bytes(n))) {}
+          scales(operation.output_of("out_scales", scales_, kFloat32,
+                                     scale_count(n, block, Scale::absmax))),
+          codes(operation.output_of("out_codes", codes_, kUint8, dynamic_bytes(n))) {}
 };
 
-void quantize_dynamic_(py::handle x, py::handle block, py::handle scales, py::handle codes) {
+py::tuple quantize_dynamic_(py::handle x, py::handle block, py::handle scales, py::handle codes) {
     const Operation operation("quantize_dynamic");
     const Array array = operation.input("x", x, kReal);
     const DynamicTarget target(operation, array.size, block, scales, codes);
@@ -49,10 +49,11 @@ void quantize_dynamic_(py::handle x, py::handle block, py::handle scales, py::ha
                              target.codes.as<std::uint8_t>());
         });
     });
+    return codes_and_scales(codes, target.codes, scales, target.scales);
 }
 
-void compensate_quantize_dynamic_(py::handle gradient, py::handle residual, py::handle block,
-                                  py::handle error, py::handle scales, py::handle codes) {
+py::tuple compensate_quantize_dynamic_(py::handle gradient, py::handle residual, py::handle block,
+                                       py::handle error, py::handle scales, py::handle codes) {
     const Operation operation("compensate_quantize_dynamic");
     const ErrorFeedback arrays(operation, gradient, residual, error);
     const DynamicTarget target(operation, arrays.gradient.size, block, scales, codes);
@@ -65,6 +66,7 @@ void compensate_quantize_dynamic_(py::handle gradient, py::handle residual, py::
                                         target.scales.as<float>(), target.codes.as<std::uint8_t>());
         });
     });
+    return codes_and_scales(codes, target.codes, scales, target.scales);
 }
 
 void dequantize_dynamic_(py::handle codes, py::handle scales, py::handle block, py::handle out) {

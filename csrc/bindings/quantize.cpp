@@ -24,7 +24,8 @@ using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
-Scale scale_named(const Operation& operation, const std::string& name) {
+Scale scale_named(const Operation& operation, py::handle object) {
+    const std::string name = py::str(object);
     if (name == "absmax") {
         return Scale::absmax;
     }
@@ -38,7 +39,7 @@ Scale scale_named(const Operation& operation, const std::string& name) {
 }
 
 Grid grid_of(const Operation& operation, py::handle bits, py::handle levels, py::handle block,
-             const std::string& scale) {
+             py::handle scale) {
     Grid grid{};
     grid.scale = scale_named(operation, scale);
     const bool minmax = grid.scale == Scale::minmax;
@@ -63,7 +64,7 @@ struct Target {
     Target(const Operation& operation, uint64_t n, const Grid& grid, py::handle random, bool given,
            py::handle scales_, py::handle codes_)
         : scales(scales_array(operation, scales_, given, scale_count(n, grid.block, grid.scale))),
-          codes(operation.output("out_codes", codes_, kUint8, code_bytes(n, grid.bits))) {
+          codes(operation.output_of("out_codes", codes_, kUint8, code_bytes(n, grid.bits))) {
         how.grid = grid;
         how.given = given;
         how.stochastic = !random.is_none();
@@ -80,9 +81,9 @@ struct Target {
     }
 };
 
-void quantize_(py::handle x, py::handle bits, py::handle levels, py::handle block,
-               const std::string& scale, py::handle random, bool given, py::handle scales,
-               py::handle codes) {
+py::tuple quantize_(py::handle x, py::handle bits, py::handle levels, py::handle block,
+                    py::handle scale, py::handle random, bool given, py::handle scales,
+                    py::handle codes) {
     const Operation operation("quantize");
     const Array array = operation.input("x", x, kReal);
     const Grid grid = grid_of(operation, bits, levels, block, scale);
@@ -94,12 +95,13 @@ void quantize_(py::handle x, py::handle bits, py::handle levels, py::handle bloc
                      target.codes.as<std::uint8_t>());
         });
     });
+    return codes_and_scales(codes, target.codes, scales, target.scales);
 }
 
-void compensate_quantize_(py::handle gradient, py::handle residual, py::handle bits,
-                          py::handle levels, py::handle block, const std::string& scale,
-                          py::handle random, bool given, py::handle error, py::handle scales,
-                          py::handle codes) {
+py::tuple compensate_quantize_(py::handle gradient, py::handle residual, py::handle bits,
+                               py::handle levels, py::handle block, py::handle scale,
+                               py::handle random, bool given, py::handle error, py::handle scales,
+                               py::handle codes) {
     const Operation operation("compensate_quantize");
     const ErrorFeedback arrays(operation, gradient, residual, error);
     const Grid grid = grid_of(operation, bits, levels, block, scale);
@@ -116,6 +118,7 @@ void compensate_quantize_(py::handle gradient, py::handle residual, py::handle b
                                 target.codes.as<std::uint8_t>());
         });
     });
+    return codes_and_scales(codes, target.codes, scales, target.scales);
 }
 
 // Inputs of a decoder.
@@ -126,7 +129,7 @@ struct Encoded {
     Array out;
 
     Encoded(const Operation& operation, py::handle codes_, py::handle scales_, py::handle bits,
-            py::handle levels, py::handle block, const std::string& scale, py::handle out_,
+            py::handle levels, py::handle block, py::handle scale, py::handle out_,
             python::Types types)
         : grid(grid_of(operation, bits, levels, block, scale)),
           codes(operation.input("codes", codes_, kUint8)),
@@ -139,7 +142,7 @@ struct Encoded {
 };
 
 void dequantize_(py::handle codes, py::handle scales, py::handle bits, py::handle levels,
-                 py::handle block, const std::string& scale, py::handle out) {
+                 py::handle block, py::handle scale, py::handle out) {
     const Encoded x(Operation("dequantize"), codes, scales, bits, levels, block, scale, out,
                     kFloating);
     without_lock([&] {
@@ -150,7 +153,7 @@ void dequantize_(py::handle codes, py::handle scales, py::handle bits, py::handl
 }
 
 void dequantize_add_(py::handle codes, py::handle scales, py::handle bits, py::handle levels,
-                     py::handle block, const std::string& scale, py::handle out) {
+                     py::handle block, py::handle scale, py::handle out) {
     const Encoded x(Operation("dequantize_add"), codes, scales, bits, levels, block, scale, out,
                     kFloat32);
     without_lock([&] {

@@ -90,14 +90,23 @@ struct MomentumArrays {
     }
 
     template <typename T>
-    Momentum<T> of(const T* gradient, float factor, bool nesterov) const noexcept {
-        return {gradient, momentum.as<float>(),     compensation.residual.as<float>(), factor,
-                nesterov, out_momentum.as<float>(), compensation.acc.as<float>()};
+    Momentum<T> of(const T* gradient, double factor, bool nesterov) const noexcept {
+        return {gradient,
+                momentum.as<float>(),
+                compensation.residual.as<float>(),
+                python::narrowed(factor),
+                nesterov,
+                out_momentum.as<float>(),
+                compensation.acc.as<float>()};
     }
 };
 
-py::tuple to_tuple(const Selection& result) {
-    return py::make_tuple(result.written, result.found, python::widened(result.threshold));
+// What became of the outputs, in the order of gradwire.kernels.Selected.
+py::tuple to_tuple(const Selection& result, py::handle out_indices, py::handle out_values,
+                   const EntryArrays& out) {
+    return py::make_tuple(python::leading(out_indices, out.indices, result.written),
+                          python::leading(out_values, out.values, result.written), result.found,
+                          python::widened(result.threshold));
 }
 
 py::tuple select_(py::handle x, double threshold, py::handle out_indices, py::handle out_values) {
@@ -111,7 +120,7 @@ py::tuple select_(py::handle x, double threshold, py::handle out_indices, py::ha
             select(data, array.size, python::narrowed(threshold), out.entries(), &result);
         });
     });
-    return to_tuple(result);
+    return to_tuple(result, out_indices, out_values, out);
 }
 
 py::tuple compensate_select_(py::handle gradient, py::handle residual, double threshold,
@@ -128,11 +137,11 @@ py::tuple compensate_select_(py::handle gradient, py::handle residual, double th
                               &result);
         });
     });
-    return to_tuple(result);
+    return to_tuple(result, out_indices, out_values, out);
 }
 
 py::tuple momentum_select_(py::handle gradient, py::handle momentum, py::handle residual,
-                           float factor, bool nesterov, double threshold, py::handle out_momentum,
+                           double factor, bool nesterov, double threshold, py::handle out_momentum,
                            py::handle out_acc, py::handle out_indices, py::handle out_values) {
     const Operation operation("momentum_select");
     const MomentumArrays arrays(operation, gradient, momentum, residual, out_momentum, out_acc);
@@ -145,7 +154,7 @@ py::tuple momentum_select_(py::handle gradient, py::handle momentum, py::handle 
                             python::narrowed(threshold), out.entries(), &result);
         });
     });
-    return to_tuple(result);
+    return to_tuple(result, out_indices, out_values, out);
 }
 
 py::tuple topk_(py::handle x, uint64_t k, py::handle out_indices, py::handle out_values,
@@ -162,10 +171,10 @@ py::tuple topk_(py::handle x, uint64_t k, py::handle out_indices, py::handle out
             return topk(data, array.size, k, out.entries(), {work.data, work.size}, &result);
         });
     }));
-    return to_tuple(result);
+    return to_tuple(result, out_indices, out_values, out);
 }
 
-py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k, float floor,
+py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k, double floor,
                            py::handle out_acc, py::handle out_indices, py::handle out_values,
                            py::handle workspace) {
     const Operation operation("compensate_topk");
@@ -178,16 +187,16 @@ py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k,
     Selection result{};
     operation.check(without_lock([&] {
         return visit_real(arrays.gradient, [&](auto* data) {
-            return compensate_topk(data, arrays.residual.as<float>(), size, k, floor,
-                                   arrays.acc.as<float>(), out.entries(), {work.data, work.size},
-                                   &result);
+            return compensate_topk(data, arrays.residual.as<float>(), size, k,
+                                   python::narrowed(floor), arrays.acc.as<float>(), out.entries(),
+                                   {work.data, work.size}, &result);
         });
     }));
-    return to_tuple(result);
+    return to_tuple(result, out_indices, out_values, out);
 }
 
 py::tuple momentum_topk_(py::handle gradient, py::handle momentum, py::handle residual,
-                         float factor, bool nesterov, uint64_t k, float floor,
+                         double factor, bool nesterov, uint64_t k, double floor,
                          py::handle out_momentum, py::handle out_acc, py::handle out_indices,
                          py::handle out_values, py::handle workspace) {
     const Operation operation("momentum_topk");
@@ -199,11 +208,12 @@ py::tuple momentum_topk_(py::handle gradient, py::handle momentum, py::handle re
     Selection result{};
     operation.check(without_lock([&] {
         return visit_real(arrays.compensation.gradient, [&](auto* data) {
-            return momentum_topk(arrays.of(data, factor, nesterov), size, k, floor, out.entries(),
-                                 {work.data, work.size}, &result);
+            return momentum_topk(arrays.of(data, factor, nesterov), size, k,
+                                 python::narrowed(floor), out.entries(), {work.data, work.size},
+                                 &result);
         });
     }));
-    return to_tuple(result);
+    return to_tuple(result, out_indices, out_values, out);
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ struct SignTarget {
         : block(block_length(operation, block_)),
           given(given_),
           scales(scales_array(operation, scales_, given, scale_count(n, block, Scale::absmax))),
-          codes(operation.output("out_codes", codes_, kUint8, sign_bytes(n))) {}
+          codes(operation.output_of("out_codes", codes_, kUint8, sign_bytes(n))) {}
 
     void check_apart(const Operation& operation, std::initializer_list<const Array*> others) const {
         operation.apart(others, {&codes});
@@ -47,8 +47,8 @@ struct SignTarget {
     }
 };
 
-void quantize_sign_(py::handle x, py::handle block, bool given, py::handle scales,
-                    py::handle codes) {
+py::tuple quantize_sign_(py::handle x, py::handle block, bool given, py::handle scales,
+                         py::handle codes) {
     const Operation operation("quantize_sign");
     const Array array = operation.input("x", x, kReal);
     const SignTarget target(operation, array.size, block, given, scales, codes);
@@ -59,10 +59,11 @@ void quantize_sign_(py::handle x, py::handle block, bool given, py::handle scale
                           target.codes.as<std::uint8_t>());
         });
     });
+    return codes_and_scales(codes, target.codes, scales, target.scales);
 }
 
-void compensate_sign_(py::handle gradient, py::handle residual, py::handle block, bool given,
-                      py::handle error, py::handle scales, py::handle codes) {
+py::tuple compensate_sign_(py::handle gradient, py::handle residual, py::handle block, bool given,
+                           py::handle error, py::handle scales, py::handle codes) {
     const Operation operation("compensate_sign");
     const ErrorFeedback arrays(operation, gradient, residual, error);
     const SignTarget target(operation, arrays.gradient.size, block, given, scales, codes);
@@ -77,6 +78,7 @@ void compensate_sign_(py::handle gradient, py::handle residual, py::handle block
                             target.codes.as<std::uint8_t>());
         });
     });
+    return codes_and_scales(codes, target.codes, scales, target.scales);
 }
 
 void dequantize_sign_(py::handle codes, py::handle scales, py::handle block, py::handle out) {

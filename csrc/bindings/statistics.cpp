@@ -32,13 +32,12 @@ double absmax_(py::handle x) {
         [&] { return visit_real(array, [&](auto* data) { return absmax(data, array.size); }); }));
 }
 
-double sum_of_powers_(py::handle x, bool squares) {
+double norm_(py::handle x, unsigned order) {
     const Array array = Operation("norm").input("x", x, kReal);
-    const Power power = squares ? Power::two : Power::one;
-    return without_lock([&] {
-        return visit_real(array,
-                          [&](auto* data) { return sum_of_powers(data, array.size, power); });
-    });
+    double result = 0.0;
+    without_lock(
+        [&] { visit_real(array, [&](auto* data) { norm(data, array.size, order, &result); }); });
+    return result;
 }
 
 void histogram_(py::handle x, unsigned shift, unsigned bits, std::uint32_t prefix, py::handle out) {
@@ -73,7 +72,7 @@ double kth_magnitude_(py::handle x, uint64_t k, py::handle workspace) {
 void bind_statistics(py::module_& module) {
     module.def("finite_check", &finite_check_);
     module.def("absmax", &absmax_);
-    module.def("sum_of_powers", &sum_of_powers_);
+    module.def("norm", &norm_);
     module.def("histogram", &histogram_);
     module.def("kth_magnitude_workspace", &kth_magnitude_workspace);
     module.def("kth_magnitude", &kth_magnitude_);

@@ -111,11 +111,16 @@ Found examine(const Operation& operation, const char* name, py::handle tensor) {
 }
 
 Types type_of(const dlpack::Tensor& tensor) noexcept {
-    constexpr std::array<const char*, 5> kNames{"int", "uint", "float", "", "bfloat"};
-    if (tensor.type_lanes != 1 || tensor.type_code >= kNames.size()) {
+    constexpr std::array<char, 5> kLetters{'i', 'u', 'f', ' ', 'b'};  // of the names of types
+    if (tensor.type_lanes != 1 || tensor.type_code >= kLetters.size()) {
         return 0;
     }
-    return type_named(kNames[tensor.type_code] + std::to_string(tensor.type_bits));
+    for (const TypeName& each : kTypeNames) {
+        if (each.name[0] == kLetters[tensor.type_code] && 8 * each.bytes == tensor.type_bits) {
+            return each.type;
+        }
+    }
+    return 0;
 }
 
 // The usual case in one call. False if there is anything to say about the tensor.

@@ -10,9 +10,9 @@ namespace {
 
 // Lane l of the result is the sum of the terms of the elements l, l + 16, ... of a tile.
 template <typename T>
-GRADWIRE_SIMD Doubles add_tile(const T* x, std::uint64_t n, Power power) noexcept {
+GRADWIRE_SIMD Doubles add_tile(const T* x, std::uint64_t n, unsigned order) noexcept {
     Doubles sums = doubles(0.0);
-    if (power == Power::one) {
+    if (order == 1) {
         for_all_lanes(x, n,
                       [&](Floats values) { sums = sums + widen(as_floats(magnitudes(values))); });
     } else {
@@ -69,11 +69,11 @@ constexpr unsigned kPartLevel = 5;
 static_assert(kPart == kTile << kPartLevel);
 
 template <typename T>
-double sum_of_part(const T* x, std::uint64_t n, Power power) noexcept {
+double sum_of_part(const T* x, std::uint64_t n, unsigned order) noexcept {
     PairwiseSum total;
     for (std::uint64_t begin = 0; begin < n; begin += kTile) {
         const std::uint64_t size = n - begin < kTile ? n - begin : kTile;
-        total.add(add_pairwise(add_tile(x + begin, size, power)), 0);
+        total.add(add_pairwise(add_tile(x + begin, size, order)), 0);
     }
     return total.total();
 }
@@ -81,7 +81,8 @@ double sum_of_part(const T* x, std::uint64_t n, Power power) noexcept {
 }  // namespace
 
 template <typename T>
-double sum_of_powers(const T* x, std::uint64_t n, Power power) noexcept {
+void norm(const T* x, std::uint64_t n, unsigned order, double* result) noexcept {
+    const IeeeArithmetic ieee;
     constexpr std::uint64_t kPartsAtOnce = 256;
     PairwiseSum total;
     double of_parts[kPartsAtOnce];
@@ -91,18 +92,18 @@ double sum_of_powers(const T* x, std::uint64_t n, Power power) noexcept {
         const Parts parts = {size, kPart, (size + kPart - 1) / kPart};
         for_each_part(parts, [&](std::uint64_t part) {
             const T* const first = x + begin + parts.begin(part);
-            of_parts[part] = sum_of_part(first, parts.end(part) - parts.begin(part), power);
+            of_parts[part] = sum_of_part(first, parts.end(part) - parts.begin(part), order);
         });
-        const IeeeArithmetic ieee;
         for (std::uint64_t part = 0; part < parts.count; ++part) {
             total.add(of_parts[part], kPartLevel);
         }
     }
-    return total.total();
+    const double sum = total.total();
+    *result = order == 1 ? sum : __builtin_sqrt(sum);
 }
 
 #define GRADWIRE_INSTANTIATE(T) \
-    template double sum_of_powers(const T*, std::uint64_t, Power) noexcept;
+    template void norm(const T*, std::uint64_t, unsigned, double*) noexcept;
 GRADWIRE_INSTANTIATE(float)
 GRADWIRE_INSTANTIATE(bfloat16)
 GRADWIRE_INSTANTIATE(float16)

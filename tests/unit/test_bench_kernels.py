@@ -254,12 +254,20 @@ INPUTS = Inputs(5000, 0.01)
         (["--n", "0"], ["--n must be in"]),
         (["--density", "1.5"], ["--density must be in (0, 1], got 1.5"]),
         (["--repetitions", "0"], ["--repetitions must be at least 1"]),
-        (["--threads", "0"], ["--threads must be at least 1"]),
+        (["--threads", "0"], ["--threads must be in [1, 64], got 0"]),
+        (["--threads", "65"], ["--threads must be in [1, 64], got 65"]),
+        (["--n", "4294967295"], ["--n 4294967295 needs at least", "GiB", "smaller"]),
+        (["--json", "/nowhere/at/all.json"], ["cannot write /nowhere/at/all.json"]),
+        (["--json", "/"], ["cannot write /"]),
     ],
 )
 def test_what_cannot_run_is_refused(
-    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("gradwire.bench.command.memory_bytes", lambda: 2**36)
     assert main(["bench", "kernels", *arguments]) == 2
     errors = capsys.readouterr().err
     assert all(word in errors for word in words)
@@ -271,6 +279,39 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     for row in ROWS:
         assert row.name in output
         assert all(each.name in output for each in row.peers)
+
+
+def test_list_of_chosen_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "kernels", "--list", "--rows", "merge*"]) == 0
+    names = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line[0] != " "}
+    assert names == {"merge/4", "merge/8"}
+
+
+def test_nothing_to_measure_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Threads(monkeypatch, built=False)
+    assert run_short("--rows", "select", "--no-peers", "--threads", "2") == 2
+    errors = capsys.readouterr().err
+    assert "nothing was measured: 2 threads: torch's peers only" in errors
+
+
+def test_left_out_peers_are_noted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Threads(monkeypatch, built=True)
+    assert run_short("--rows", "kth*", "--threads", "2", "2") == 0
+    output = capsys.readouterr().out
+    assert "# NumPy runs in one thread: its peers are left out" in output
+    assert [name for name, _ in subjects(output)].count("kth_magnitude") == 1
+
+
+def test_the_number_of_threads_in_use_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Threads(monkeypatch, built=True).count = 3
+    assert run_short("--rows", "absmax", "--no-peers") == 0
+    assert subjects(capsys.readouterr().out) == [("absmax", "3")]
 
 
 def test_restart_with_a_warm_allocator(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,30 @@ def test_comparing_unlike_sizes_is_refused() -> None:
         compare(report(), report(numel=2000))
 
 
+def test_comparing_what_has_nothing_in_common_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no row in common"):
+        compare(report(measurement("topk", [1.0])), report(measurement("select", [1.0])))
+
+
+@pytest.mark.parametrize("limit", ["nan", "0", "-1.1"])
+def test_limits_that_nothing_is_above_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str
+) -> None:
+    path = str(tmp_path / "a.json")
+    write_report(report(measurement("topk", [1.0])), tmp_path / "a.json")
+    assert main(["bench", "compare", path, path, "--fail-above", limit]) == 2
+    assert "--fail-above must be above 0" in capsys.readouterr().err
+
+
+def test_pictures_that_cannot_be_written_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_report(report(measurement("topk", [1.0])), tmp_path / "a.json")
+    nowhere = str(tmp_path / "nowhere" / "a.svg")
+    assert main(["bench", "plot", str(tmp_path / "a.json"), "-o", nowhere]) == 2
+    assert f"cannot write {nowhere}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), [([], 0), (["--fail-above", "1.10"], 1), (["--fail-above", "2"], 0)]
 )

@@ -52,6 +52,84 @@ def test_lengths_must_agree():
         kernels.scatter(x, np.array([1], np.uint32), np.ones(2, np.float32))
 
 
+X = np.ones(64, np.float32)
+ROOM = np.empty(64, np.uint32), np.empty(64, np.float32)
+CODED = kernels.quantize(X, 4, 16)
+WRONG_SCALARS = {
+    "scale": [lambda v: kernels.quantize(X, 4, 16, scale=v), None, 3, [], "half", "mean"],
+    "scale of codes": [lambda v: kernels.dequantize(*CODED, 64, 4, 16, scale=v), None, 3],
+    "bits": [lambda v: kernels.quantize(X, v, 16), None, 1.5, 0, 2**70, -(2**70), X],
+    "block": [lambda v: kernels.quantize(X, 4, v), None, 1.5, 15, -16, 2**70, X],
+    "levels": [lambda v: kernels.quantize(X, 4, 16, levels=v), "x", 0, 8, 2**70],
+    "random": [lambda v: kernels.quantize(X, 4, 16, random=v), 3, (), (1,) * 5, (-1,) * 6],
+    "format": [lambda v: kernels.to_fp8(X, v), None, [], "e2m1"],
+    "format of codes": [lambda v: kernels.from_fp8(CODED.codes, v), None, "int8"],
+    "mx format": [lambda v: kernels.quantize_mx(X, v), None, {}, "mx"],
+    "mx codes": [lambda v: kernels.dequantize_mx(CODED.codes, CODED.codes, 64, v), None, "mx"],
+    "threshold": [lambda v: kernels.select(X, v, *ROOM), None, [1], np.nan, -1.0, 10**400],
+    "floor": [lambda v: kernels.compensate_topk(X, X.copy(), 3, v, ROOM[1]), "x", 10**400],
+    "factor": [lambda v: kernels.scale(X, v), None, "x", 10**400],
+    "nesterov": [
+        lambda v: kernels.momentum_select(*[X] * 3, 0.9, 1.0, *[X] * 2, *ROOM, nesterov=v),
+        *(None, 1, "yes", X),
+    ],
+    "codec": [lambda v: kernels.encode_indices(ROOM[0][:0], 0, 64, v), None, [], "zip"],
+    "size of codec": [lambda v: kernels.encoded_size(0, 64, v), None, [], "zip", "rice"],
+    "signs": [lambda v: kernels.hadamard(X, 64, signs=v), [], 1, "between"],
+    "order": [lambda v: kernels.norm(X, v), None, 0, 3, np.array([1, 2]), 2.0],
+    "chunks": [lambda v: kernels.merge(v, v), 3, None, X],
+    "count of codes": [lambda v: kernels.code_bytes(v, 4), None, -1, 2**32],
+    "count of scales": [lambda v: kernels.scale_count(64, v), None, -1, 65537],
+    "length of codes": [lambda v: kernels.dequantize(*CODED, v, 4, 16), None, 2**31, 2**70],
+    "strided bytes": [lambda v: kernels.unpack_bits(v, 64, 4), memoryview(bytes(64))[::2]],
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong"), [(c, w) for c, *ws in WRONG_SCALARS.values() for w in ws]
+)
+def test_wrong_scalars_are_config_errors(call, wrong):
+    with pytest.raises(ConfigError):
+        call(wrong)
+
+
+class Foreign:
+    """An object whose DLPack says what it is told to say."""
+
+    def __init__(self, device, capsule):
+        self.device_tuple, self.capsule = device, capsule
+
+    def __dlpack_device__(self):
+        return self.device_tuple
+
+    def __dlpack__(self, **_):
+        return self.capsule()
+
+
+def _raise():
+    raise RuntimeError("not today\nnor tomorrow")
+
+
+@pytest.mark.parametrize(
+    ("foreign", "message"),
+    [
+        (Foreign((1, 0), _raise), "x cannot be read by DLPack: RuntimeError: not today$"),
+        (Foreign((1, 0), lambda: 3), "x cannot be read by DLPack"),
+        (Foreign(None, X.__dlpack__), "x cannot be read by DLPack"),
+        (Foreign((), X.__dlpack__), "x cannot be read by DLPack"),
+        (Foreign(("cpu", 0), X.__dlpack__), "x cannot be read by DLPack"),
+    ],
+)
+def test_broken_dlpack_is_refused(foreign, message):
+    with pytest.raises(ConfigError, match=message):
+        kernels.absmax(foreign)
+
+
+def test_dlpack_of_another_device_is_refused():
+    with pytest.raises(MissingDependencyError, match="x is on another device"):
+        kernels.absmax(Foreign((2, 0), X.__dlpack__))
+
+
 @pytest.mark.parametrize("k", [-1, 2**32, 1.5, None])
 def test_bad_counts_are_refused(k):
     with pytest.raises(ConfigError, match="topk: k must be"):

@@ -205,14 +205,19 @@ def rounding_up() -> Iterator[None]:
 def own_operations(x: np.ndarray) -> list[Any]:
     """Return the results of everything that reads x, as bytes."""
     n, zeros = x.size, np.zeros(x.size, np.float32)
-    acc, indices, values = np.empty((3, n), np.float32)
+    acc, updated, indices, values = np.empty((4, n), np.float32)
     room = indices.view(np.uint32), values
     calls: list[Callable[[], Any]] = [
         lambda: [kernels.absmax(x), kernels.kth_magnitude(x, n // 2), kernels.topk(x, 1).threshold],
-        lambda: [kernels.norm(x, 1), kernels.finite_check(x)],
+        lambda: [kernels.norm(x, 1), kernels.norm(x, 2), kernels.finite_check(x)],
         lambda: kernels.histogram(x, 0, 18),
         lambda: kernels.topk(x, n // 2)[:2],
         lambda: kernels.select(x, 1e-40, *room)[:2],
+        lambda: [kernels.select(x, threshold, *room).threshold for threshold in (0.1, 0.3, 3e-40)],
+        lambda: (
+            *kernels.momentum_select(x, zeros + 1, zeros, 0.3, 0.1, updated, acc, *room)[:2],
+            *(updated, acc),
+        ),
         lambda: (*kernels.compensate_topk(x, zeros, 9, 0.0, acc)[:2], acc),
         lambda: (*kernels.compensate_select(x, zeros, 1e-40, acc, *room)[:2], acc),
         lambda: (*kernels.compensate_quantize(x, zeros, 8, 64, acc), acc),

@@ -106,8 +106,10 @@ def test_signs_refuse_what_does_not_fit():
     x = np.ones(20, np.float32)
     with pytest.raises(ConfigError, match="quantize_sign: block must be a multiple of 16, got 8"):
         kernels.quantize_sign(x, 8)
-    with pytest.raises(ConfigError, match="codes must have 3 elements, got 2"):
+    with pytest.raises(ConfigError, match="codes must have a bit for each of 20, got 2 bytes"):
         kernels.dequantize_sign(np.zeros(2, np.uint8), np.ones(2, np.float32), 20, 16)
+    with pytest.raises(ConfigError, match="codes must have 3 elements, got 4"):
+        kernels.dequantize_sign(np.zeros(4, np.uint8), np.ones(2, np.float32), 20, 16)
     with pytest.raises(ConfigError, match="residual and out_error must not overlap"):
         kernels.compensate_sign(x.copy(), x, 16, x)
 

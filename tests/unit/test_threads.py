@@ -264,7 +264,9 @@ def test_wrong_counts(count: Any) -> None:
         ({"OMP_NUM_THREADS": "1000"}, "64"),
         ({"OMP_NUM_THREADS": "5", "GRADWIRE_THREADS": "1"}, "1"),
         ({"GRADWIRE_THREADS": "many"}, "ConfigError: GRADWIRE_THREADS must be a number"),
-        ({"GRADWIRE_THREADS": "0"}, "ConfigError: threads must be"),
+        ({"GRADWIRE_THREADS": "0"}, "ConfigError: GRADWIRE_THREADS must be a number from 1 to 64"),
+        ({"GRADWIRE_THREADS": "65"}, "ConfigError: GRADWIRE_THREADS must be a number from 1 to"),
+        ({"GRADWIRE_ISA": "sse9"}, "ConfigError: GRADWIRE_ISA must be one that this processor"),
     ],
 )
 def test_environment(variables: dict[str, str], expected: str) -> None:
@@ -289,5 +291,9 @@ def test_a_forked_process_works_alone() -> None:
     child = os.fork()
     if child == 0:
         right = native.current_threads() == 1 and kernels.absmax(GRADIENT) == expected
-        os._exit(0 if right else 1)
+        try:
+            native.use_threads(2)
+        except ConfigError:
+            os._exit(0 if right else 1)
+        os._exit(2)
     assert os.waitpid(child, 0)[1] == 0

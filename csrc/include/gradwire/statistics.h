@@ -21,12 +21,12 @@ bool finite_check(const T* x, std::uint64_t n) noexcept;
 template <typename T>
 float absmax(const T* x, std::uint64_t n) noexcept;
 
-// The sum of |x| or of x^2 in float64, exact products, in one fixed order: in tiles of 4096
-// elements lane l adds the elements l, l + 16, ... of the tile; the lanes of a tile, then the
-// tiles, are added pairwise: two neighbours at a time, as a binary counter carries.
-enum class Power { one, two };
+// The sum of |x| (order 1) or the square root of the sum of x^2 (order 2) in float64, exact
+// products, in one fixed order: in tiles of 4096 elements lane l adds the elements l, l + 16, ...
+// of the tile; the lanes of a tile, then the tiles, are added pairwise: two neighbours at a time,
+// as a binary counter carries.
 template <typename T>
-double sum_of_powers(const T* x, std::uint64_t n, Power power) noexcept;
+void norm(const T* x, std::uint64_t n, unsigned order, double* result) noexcept;
 
 // counts[b], b < 2^bits, becomes the number of non-zero x with (m >> (shift + bits)) == prefix and
 // ((m >> shift) & (2^bits - 1)) == b, m being the magnitude. Needs shift + bits <= 31.

@@ -7,13 +7,20 @@ import resource
 from pathlib import Path
 from typing import Any
 
+from gradwire.bench.environment import collect_environment, memory_bytes
+from gradwire.bench.report import check_writable
 from gradwire.errors import ConfigError, MissingDependencyError
+from gradwire.kernels import native
 
 _KERNELS = """Times every kernel against a copy of the same length, against what other libraries
 take for the same job, and checks all results. Exit code 1: some result was wrong.
 Columns and method: docs/benchmarks.md."""
 _COMPARE = """Compares two files of 'bench kernels --json' row by row, in copies."""
 _PLOT = """Draws a file of 'bench kernels --json': time and floor of each row, in copies."""
+
+# Of memory per element: what the vectors of any row take, and what most of them take with peers.
+_BYTES_OF_ANY_ROW = 16
+_BYTES_OF_ALL_ROWS = 90
 
 
 def add_bench(commands: Any) -> None:
@@ -32,7 +39,7 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
     add("--repetitions", type=int, default=15, metavar="R", help="(default: %(default)s)")
     add("--rows", nargs="+", metavar="PATTERN", help="only these, such as 'merge*' (see --list)")
     add("--isa", nargs="+", metavar="NAME", help="instruction sets (default: the one in use)")
-    add("--threads", nargs="+", type=int, default=[1], metavar="T", help="(default: 1)")
+    add("--threads", nargs="+", type=int, metavar="T", help="(default: the number in use)")
     add("--no-peers", action="store_true", help="gradwire's own kernels only")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
     add(
@@ -68,7 +75,7 @@ def _add_plot(parser: argparse.ArgumentParser) -> None:
 
 def _run_kernels(options: argparse.Namespace, restart: bool) -> int:
     if options.list:
-        return _list_rows()
+        return _list_rows(options.rows)
     _check(options)
     if restart and options.allocator == "warm":
         from gradwire.bench.allocator import restart_with_warm_allocator
@@ -87,34 +94,49 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"bench kernels: --n must be in [1, 2**32), got {options.n}")
     if not 0.0 < options.density <= 1.0:
         raise ConfigError(f"bench kernels: --density must be in (0, 1], got {options.density}")
-    for name, value in (("--repetitions", options.repetitions), *_named_threads(options)):
-        if value < 1:
-            raise ConfigError(f"bench kernels: {name} must be at least 1, got {value}")
-
-
-def _named_threads(options: argparse.Namespace) -> list[tuple[str, int]]:
-    return [("--threads", count) for count in options.threads]
-
-
-def _measure(options: argparse.Namespace) -> int:
-    from gradwire.bench import table
-    from gradwire.bench.allocator import is_warm
-    from gradwire.bench.environment import collect_environment
-    from gradwire.bench.inputs import Inputs
-    from gradwire.bench.report import Report, write_report
-    from gradwire.bench.rows import ROWS
-    from gradwire.bench.runner import Plan, Runner, matching_rows, say_on_stderr
-    from gradwire.kernels import native
-
-    isas = options.isa or [native.current_isa()]
-    for name in isas:
+    if options.repetitions < 1:
+        raise ConfigError(
+            f"bench kernels: --repetitions must be at least 1, got {options.repetitions}"
+        )
+    for count in options.threads or ():
+        if not 1 <= count <= native.max_threads():
+            raise ConfigError(
+                f"bench kernels: --threads must be in [1, {native.max_threads()}], got {count}"
+            )
+    for name in options.isa or ():
         if name not in native.isas():
             raise ConfigError(
                 f"bench kernels: --isa {name} does not run here; "
                 f"this processor has {', '.join(native.isas())}"
             )
+    _check_memory(options)
+    if options.json:
+        check_writable(options.json)
+
+
+def _check_memory(options: argparse.Namespace) -> None:
+    """Refuse what the machine would end in the midst of; chosen rows may do with less than all."""
+    memory = memory_bytes()
+    needed = options.n * (_BYTES_OF_ANY_ROW if options.rows else _BYTES_OF_ALL_ROWS)
+    if memory is not None and needed > memory:
+        raise ConfigError(
+            f"bench kernels: --n {options.n} needs at least {needed / 2**30:.0f} GiB and this "
+            f"machine has {memory / 2**30:.0f}: choose a smaller one, or fewer --rows"
+        )
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from gradwire.bench import table
+    from gradwire.bench.allocator import is_warm
+    from gradwire.bench.inputs import Inputs
+    from gradwire.bench.report import Report, write_report
+    from gradwire.bench.rows import ROWS
+    from gradwire.bench.runner import Plan, Runner, matching_rows, say_on_stderr
+
     rows = matching_rows(ROWS, options.rows)
-    plan = Plan(rows, isas, options.threads, options.repetitions, not options.no_peers)
+    isas = list(dict.fromkeys(options.isa or [native.current_isa()]))
+    threads = list(dict.fromkeys(options.threads or [native.current_threads()]))
+    plan = Plan(rows, isas, threads, options.repetitions, not options.no_peers)
     inputs = Inputs(options.n, options.density)
     settings = {
         "numel": inputs.numel,
@@ -132,6 +154,8 @@ def _measure(options: argparse.Namespace) -> int:
         for line in table.row_lines(measurements):
             print(line, flush=True)
     report.notes = runner.notes
+    if not report.measurements:
+        raise ConfigError(f"bench kernels: nothing was measured: {'; '.join(report.notes)}")
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report.environment["peak_memory_bytes"] = kilobytes * 1024
     print("\n".join(table.footer(report)))
@@ -140,10 +164,11 @@ def _measure(options: argparse.Namespace) -> int:
     return 1 if report.wrong_rows else 0
 
 
-def _list_rows() -> int:
+def _list_rows(patterns: list[str] | None) -> int:
     from gradwire.bench.rows import ROWS
+    from gradwire.bench.runner import matching_rows
 
-    for row in ROWS:
+    for row in matching_rows(ROWS, patterns):
         print(f"{row.name:<24} {row.summary}")
         for peer in row.peers:
             print(f"{'':<24}   against {peer.name}")
@@ -156,6 +181,8 @@ def _run_compare(options: argparse.Namespace, restart: bool) -> int:
     from gradwire.bench.report import read_report
 
     tolerance = TOLERANCE if options.fail_above is None else options.fail_above
+    if not tolerance > 0.0:
+        raise ConfigError(f"bench compare: --fail-above must be above 0, got {tolerance}")
     comparisons = compare(
         read_report(options.before), read_report(options.after), tolerance, options.statistic
     )
@@ -168,5 +195,6 @@ def _run_plot(options: argparse.Namespace, restart: bool) -> int:
     from gradwire.bench.plot import plot
     from gradwire.bench.report import read_report
 
+    check_writable(options.output)
     plot(read_report(options.file), options.output)
     return 0

@@ -36,7 +36,8 @@ def compare(
     """Return what both reports say about each subject; only gradwire's own can be "slower".
 
     Raises:
-        ConfigError: the reports are about vectors of different size or density.
+        ConfigError: the reports are about vectors of different size or density, or have nothing
+            in common.
     """
     for setting in ("numel", "density"):
         if before.settings[setting] != after.settings[setting]:
@@ -46,6 +47,8 @@ def compare(
             )
     old = {each.key: each for each in before.measurements}
     new = {each.key: each for each in after.measurements}
+    if not old.keys() & new.keys():
+        raise ConfigError("bench compare: the two have no row in common")
     comparisons = []
     for key in [*new, *(key for key in old if key not in new)]:
         times = [_copies(found.get(key), statistic) for found in (old, new)]

@@ -19,7 +19,16 @@ from gradwire.kernels import native
 
 _CPU = Path("/sys/devices/system/cpu/cpu0")
 # What changes the speed of kernels or peers from outside.
-_VARIABLES = (*WARM, "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMPY_MADVISE_HUGEPAGE", "LD_PRELOAD")
+_VARIABLES = (
+    *WARM,
+    native.ISA_VARIABLE,
+    native.THREADS_VARIABLE,
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "MKL_NUM_THREADS",
+    "NUMPY_MADVISE_HUGEPAGE",
+    "LD_PRELOAD",
+)
 
 
 def collect_environment() -> dict[str, Any]:
@@ -51,7 +60,7 @@ def _machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cores_usable": len(os.sched_getaffinity(0)),
         "caches": _caches(),
-        "memory_bytes": _memory(),
+        "memory_bytes": memory_bytes(),
         "governor": _read(_CPU / "cpufreq" / "scaling_governor"),
         "huge_pages": _read(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
         "system": platform.platform(),
@@ -77,7 +86,8 @@ def _caches() -> dict[str, str]:
     return caches
 
 
-def _memory() -> int | None:
+def memory_bytes() -> int | None:
+    """Return how much memory the machine has; None if it does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -87,6 +88,13 @@ class Report:
     def wrong_rows(self) -> list[str]:
         """Names of the rows with wrong results, gradwire's or a peer's."""
         return sorted({each.row for each in self.measurements if each.wrong})
+
+
+def check_writable(path: Path) -> None:
+    """Raise ConfigError if a file cannot be written: before the work, not after it."""
+    target = path if path.exists() else path.absolute().parent
+    if path.is_dir() or not target.exists() or not os.access(target, os.W_OK):
+        raise ConfigError(f"bench: cannot write {path}: no such folder, or not permitted")
 
 
 def write_report(report: Report, path: Path) -> None:

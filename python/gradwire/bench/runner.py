@@ -47,6 +47,8 @@ class Runner:
                     f"{threads} threads: torch's peers only; NumPy and the kernels of this build "
                     "run in one"
                 )
+        if self.plan.peers and _ONE_THREAD not in self.plan.threads:
+            self._note("NumPy runs in one thread: its peers are left out")
         for number, row in enumerate(self.plan.rows, 1):
             progress(f"[{number}/{len(self.plan.rows)}] {row.name}")
             measured = list(self._row(row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from typing import SupportsIndex
 
 from gradwire.errors import ConfigError
@@ -15,31 +16,47 @@ LARGEST_FLOAT32 = float.fromhex("0x1.fffffep127")
 def integer(who: str, value: SupportsIndex, least: int, most: int) -> int:
     """Return value as int if it lies in [least, most]; raise ConfigError otherwise."""
     try:
-        number = operator.index(value)
+        whole = operator.index(value)
     except TypeError:
         raise ConfigError(f"{who} must be an integer, got {value!r}") from None
-    if not least <= number <= most:
-        raise ConfigError(f"{who} must be in [{least}, {most}], got {number}")
-    return number
+    if not least <= whole <= most:
+        raise ConfigError(f"{who} must be in [{least}, {most}], got {whole}")
+    return whole
+
+
+def number(who: str, value: float) -> float:
+    """Return value as float; raise ConfigError if it is no number, or one beyond float64."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{who} must be a number, got {value!r}") from None
 
 
 def magnitude(who: str, value: float) -> float:
     """Return value as float if it is a number >= 0; raise ConfigError otherwise."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{who} must be a number, got {value!r}") from None
-    if math.isnan(number) or number < 0.0:
-        raise ConfigError(f"{who} must be >= 0, got {number}")
-    return number
+    size = number(who, value)
+    if math.isnan(size) or size < 0.0:
+        raise ConfigError(f"{who} must be >= 0, got {size}")
+    return size
 
 
 def finite(who: str, value: float) -> float:
     """Return value as float if float32 can hold it; raise ConfigError otherwise."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{who} must be a number, got {value!r}") from None
-    if not abs(number) <= LARGEST_FLOAT32:
-        raise ConfigError(f"{who} must be finite in float32, got {number}")
-    return number
+    factor = number(who, value)
+    if not abs(factor) <= LARGEST_FLOAT32:
+        raise ConfigError(f"{who} must be finite in float32, got {factor}")
+    return factor
+
+
+def flag(who: str, value: bool) -> bool:
+    """Return value if it is True or False; raise ConfigError otherwise."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{who} must be True or False, got {value!r}")
+    return value
+
+
+def choice(who: str, value: str | None, known: Iterable[str]) -> str:
+    """Return value if it is one of the known names; raise ConfigError otherwise."""
+    if isinstance(value, str) and value in known:
+        return value
+    raise ConfigError(f"{who} must be one of {', '.join(known)}, got {value!r}")

@@ -12,8 +12,8 @@ first.
 
 from __future__ import annotations
 
-from gradwire.errors import ConfigError
 from gradwire.kernels import native
+from gradwire.kernels.arguments import number
 from gradwire.kernels.arrays import Array, allocate, dtype_name, length
 
 
@@ -34,7 +34,7 @@ def scale(x: Array, factor: float, out: Array | None = None) -> Array:
     x, out: (n,), of one type or out float32. 8 bytes per element for float32, 4 for the others.
     """
     out = _out(x, out)
-    native.cpu.scale(x, _number("scale", factor), out)
+    native.cpu.scale(x, number("scale: factor", factor), out)
     return out
 
 
@@ -43,16 +43,9 @@ def scale_add(x: Array, factor: float, out: Array) -> Array:
 
     x, out: (n,), of one type or out float32. 12 bytes per element for float32, 6 for the others.
     """
-    native.cpu.scale_add(x, _number("scale_add", factor), out)
+    native.cpu.scale_add(x, number("scale_add: factor", factor), out)
     return out
 
 
 def _out(like: Array, out: Array | None) -> Array:
     return allocate(length(like), dtype_name(like) or "float32", like) if out is None else out
-
-
-def _number(who: str, factor: float) -> float:
-    try:
-        return float(factor)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{who}: factor must be a number, got {factor!r}") from None

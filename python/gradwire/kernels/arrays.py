@@ -46,6 +46,8 @@ def length(array: Array) -> int:
 
 def trimmed(array: Array, size: int) -> Array:
     """Return the first elements of a vector; itself if it is no longer than that."""
+    if type(array) is np.ndarray:  # the usual case; calls of Python add up
+        return array if array.size <= size else array[:size]
     return array if length(array) <= size else array[:size]
 
 
@@ -55,6 +57,33 @@ def allocate(size: int, dtype: str, like: Array) -> Array:
         torch = sys.modules["torch"]
         return torch.empty(size, dtype=getattr(torch, dtype))
     return np.empty(size, _NUMPY_TYPES.get(dtype, dtype))
+
+
+def message(who: str, data: Array | bytes | bytearray | memoryview) -> Array:
+    """Return what came over the wire as an array, without a copy.
+
+    Raises:
+        ConfigError: a memoryview whose bytes do not lie side by side.
+    """
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        return data
+    try:
+        return np.frombuffer(data, np.uint8)
+    except (BufferError, ValueError) as error:
+        raise ConfigError(f"{who}: {error}") from None
+
+
+def decoded(who: str, out: Array | None, n: int, codes: Array) -> Array:
+    """Return the first n elements of out, or n new float32 if it is None.
+
+    Codes have a bit or more: an n that comes with them cannot decide a larger allocation.
+    """
+    n = integer(f"{who}: n", n, 0, MAX_LENGTH)
+    if n > 8 * length(codes):
+        raise ConfigError(
+            f"{who}: codes must have a bit for each of {n}, got {length(codes)} bytes"
+        )
+    return output(who, out, n, "float32", codes)
 
 
 def output(who: str, out: Array | None, n: int, dtype: str, like: Array) -> Array:

@@ -5,12 +5,10 @@ Exact, hence deterministic and the same on every machine.
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradwire.errors import WireError
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length, trimmed
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length, message, trimmed
 
 _MOST_BITS = 8
 
@@ -92,8 +90,7 @@ def unpack_base3(
 
 def _buffers(who: str, data: Array, size: int, n: int, out: Array | None) -> tuple[Array, Array]:
     """Return data as an array, and out; a length that is wrong must not decide an allocation."""
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        data = np.frombuffer(data, np.uint8)
+    data = message(f"{who}: data", data)
     if out is None:
         if length(data) != size:
             raise WireError(f"{who}: {n} codes take {size} bytes, got {length(data)}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, trimmed
+from gradwire.kernels.arrays import Array, allocate, length
 
 
 class Selected(NamedTuple):
@@ -34,14 +34,13 @@ def entries(
     )
 
 
-def selected(indices: Array, values: Array, result: tuple[int, int, float]) -> Selected:
-    """Return the written part of the buffers; result: (written, found, threshold)."""
-    count, found, threshold = result
-    return Selected(trimmed(indices, count), trimmed(values, count), found, threshold)
-
-
-def workspace_of(workspace: Array | None, n: int, k: int) -> Array:
-    """Return the workspace, allocated for the top k of n when None."""
-    if workspace is None:
-        return np.empty(native.cpu.topk_workspace(n, k), np.uint8)
-    return workspace
+def topk_room(
+    x: Array, k: int, indices: Array | None, values: Array | None, workspace: Array | None
+) -> tuple[Array, Array, Array]:
+    """Return outputs and workspace for the top k of x, allocated where they are None."""
+    if indices is None or values is None or workspace is None:
+        n = length(x)
+        indices, values = entries(indices, values, min(k, n), x)
+        if workspace is None:
+            workspace = np.empty(native.cpu.topk_workspace(n, k), np.uint8)
+    return indices, values, workspace

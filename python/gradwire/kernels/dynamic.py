@@ -19,8 +19,8 @@ Deterministic: the same bits in every instruction set; see `csrc/include/gradwir
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length, output
-from gradwire.kernels.quantization import Quantized, scale_count
+from gradwire.kernels.arrays import Array, decoded
+from gradwire.kernels.quantization import Quantized, outputs
 
 
 def quantize_dynamic(
@@ -32,9 +32,8 @@ def quantize_dynamic(
     least (blocks,) float32; allocated when None. sizeof(x) + 1 bytes per element, sizeof(x) more if
     a block does not fit in the cache.
     """
-    result = _outputs(x, block, out_codes, out_scales)
-    native.cpu.quantize_dynamic(x, block, result.scales, result.codes)
-    return result
+    codes, scales = outputs(x, 8, block, "absmax", None, out_codes, out_scales)
+    return Quantized._make(native.cpu.quantize_dynamic(x, block, scales, codes))
 
 
 def compensate_quantize_dynamic(
@@ -53,11 +52,11 @@ def compensate_quantize_dynamic(
     residual is only read. The error of a block with NaN or infinity is NaN. The rest as for
     quantize_dynamic. One pass: 13 bytes per element in float32 and in place.
     """
-    result = _outputs(gradient, block, out_codes, out_scales)
-    native.cpu.compensate_quantize_dynamic(
-        gradient, residual, block, out_error, result.scales, result.codes
+    codes, scales = outputs(gradient, 8, block, "absmax", None, out_codes, out_scales)
+    result = native.cpu.compensate_quantize_dynamic(
+        gradient, residual, block, out_error, scales, codes
     )
-    return result
+    return Quantized._make(result)
 
 
 def dequantize_dynamic(
@@ -69,7 +68,7 @@ def dequantize_dynamic(
     bfloat16 (the float32 value rounded to nearest even); float32 is allocated when None. Raises
     ConfigError, as for lengths that do not fit. 1 + sizeof(out) bytes per element.
     """
-    out = output("dequantize_dynamic", out, n, "float32", codes)
+    out = decoded("dequantize_dynamic", out, n, codes)
     native.cpu.dequantize_dynamic(codes, scales, block, out)
     return out
 
@@ -77,14 +76,3 @@ def dequantize_dynamic(
 def dequantize_dynamic_add(codes: Array, scales: Array, block: int, out: Array) -> None:
     """Set ``out = out + dequantize_dynamic(codes, scales)``; out: (n,) float32. 9 bytes each."""
     native.cpu.dequantize_dynamic_add(codes, scales, block, out)
-
-
-def _outputs(x: Array, block: int, out_codes: Array | None, out_scales: Array | None) -> Quantized:
-    n = length(x)
-    try:
-        blocks = max(scale_count(n, block), 0)
-    except TypeError:
-        blocks = 0  # refused by the native code, by name
-    codes = allocate(n, "uint8", x) if out_codes is None else out_codes[:n]
-    scales = allocate(blocks, "float32", x) if out_scales is None else out_scales[:blocks]
-    return Quantized(codes, scales)

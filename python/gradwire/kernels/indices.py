@@ -28,12 +28,10 @@ last one, so that bitmap is never the smallest, but the quickest when every few 
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradwire.errors import ConfigError, WireError
 from gradwire.kernels import native
-from gradwire.kernels.arguments import WORD, integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate
+from gradwire.kernels.arguments import WORD, choice, integer
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, message
 from gradwire.kernels.arrays import length as length_of
 
 _CODECS: dict[str, int] = {
@@ -53,7 +51,7 @@ def encoded_size(count: int, length: int, codec: str) -> int:
     codec: one whose size depends on nothing else, "u32", "tile16" or "bitmap"; ConfigError for the
     others, whose largest size `max_encoded_size` returns.
     """
-    if codec in _CODECS and codec not in _FIXED_SIZE:
+    if choice("encoded_size: codec", codec, _CODECS) not in _FIXED_SIZE:
         raise ConfigError(
             f"encoded_size: the size of {codec} depends on the indices: call max_encoded_size"
         )
@@ -103,8 +101,7 @@ def decode_indices(
     time is O(count + bytes). Each set of indices has one form, and only that is accepted. out: at
     least (count,) uint32, allocated when None; after an error its contents are unspecified.
     """
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        data = np.frombuffer(data, np.uint8)
+    data = message("decode_indices: data", data)
     count = integer("decode_indices: count", count, 0, MAX_LENGTH)
     begin, length = _range("decode_indices", begin, length)
     number = _codec("decode_indices", codec)
@@ -139,10 +136,7 @@ def _sizes(who: str, count: int, length: int, codec: str) -> tuple[int, int]:
 
 
 def _codec(who: str, codec: str) -> int:
-    number = _CODECS.get(codec)
-    if number is None:
-        raise ConfigError(f"{who}: codec must be one of {', '.join(_CODECS)}, got {codec!r}")
-    return number
+    return _CODECS[choice(f"{who}: codec", codec, _CODECS)]
 
 
 def _range(who: str, begin: int, length: int) -> tuple[int, int]:

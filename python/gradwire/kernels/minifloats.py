@@ -14,11 +14,13 @@ Deterministic: the same bits in every instruction set.
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length, output, trimmed
+from gradwire.kernels.arguments import choice
+from gradwire.kernels.arrays import Array, allocate, decoded, length, trimmed
 from gradwire.kernels.quantization import Quantized, code_bytes
 
 MX_BLOCK = 32
 FORMAT_BITS = {"e4m3": 8, "e5m2": 8, "e3m2": 6, "e2m3": 6, "e2m1": 4, "int8": 8}
+FP8 = ("e4m3", "e5m2")
 
 
 def to_fp8(x: Array, format: str = "e4m3", out: Array | None = None) -> Array:
@@ -28,7 +30,7 @@ def to_fp8(x: Array, format: str = "e4m3", out: Array | None = None) -> Array:
     NaN stays NaN; infinity stays infinity in e5m2 and becomes NaN in e4m3. sizeof(x) + 1 bytes per
     element.
     """
-    n = length(x)
+    n, format = length(x), choice("to_fp8: format", format, FP8)
     out = allocate(n, "uint8", x) if out is None else trimmed(out, n)
     native.cpu.to_fp8(x, format, out)
     return out
@@ -40,7 +42,7 @@ def from_fp8(codes: Array, format: str = "e4m3", out: Array | None = None) -> Ar
     codes: (n,) uint8. out: at least (n,) float32, float16 or bfloat16; float32 is allocated when
     None. 1 + sizeof(out) bytes per element.
     """
-    n = length(codes)
+    n, format = length(codes), choice("from_fp8: format", format, FP8)
     out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
     native.cpu.from_fp8(codes, format, out)
     return out
@@ -56,8 +58,8 @@ def quantize_mx(
     scale is the exponent of the largest magnitude less that of the format's largest number,
     confined to [-127, 127], plus 127. sizeof(x) + bits / 8 bytes per element.
     """
-    n = length(x)
-    size, blocks = code_bytes(n, FORMAT_BITS.get(format, 8)), -(-n // MX_BLOCK)
+    n, bits = length(x), FORMAT_BITS[choice("quantize_mx: format", format, FORMAT_BITS)]
+    size, blocks = code_bytes(n, bits), -(-n // MX_BLOCK)
     codes = allocate(size, "uint8", x) if out_codes is None else trimmed(out_codes, size)
     scales = allocate(blocks, "uint8", x) if out_scales is None else trimmed(out_scales, blocks)
     native.cpu.quantize_mx(x, format, scales, codes)
@@ -72,6 +74,7 @@ def dequantize_mx(
     codes: (bits * ceil(n / 8),) and scales: (ceil(n / 32),) uint8, any bytes. out: at least (n,)
     float32, float16 or bfloat16; float32 is allocated when None.
     """
-    out = output("dequantize_mx", out, n, "float32", codes)
+    format = choice("dequantize_mx: format", format, FORMAT_BITS)
+    out = decoded("dequantize_mx", out, n, codes)
     native.cpu.dequantize_mx(codes, scales, format, out)
     return out

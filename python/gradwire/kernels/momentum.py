@@ -12,9 +12,9 @@ exchange, `clear` takes what was delivered out of both new ones (momentum factor
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arguments import finite, integer, magnitude
-from gradwire.kernels.arrays import MAX_LENGTH, Array, length
-from gradwire.kernels.buffers import Selected, entries, selected, workspace_of
+from gradwire.kernels.arguments import finite, flag, integer, magnitude
+from gradwire.kernels.arrays import MAX_LENGTH, Array
+from gradwire.kernels.buffers import Selected, topk_room
 
 
 def momentum_select(
@@ -43,14 +43,14 @@ def momentum_select(
         momentum,
         residual,
         finite("momentum_select: factor", factor),
-        nesterov,
+        flag("momentum_select: nesterov", nesterov),
         threshold,
         out_momentum,
         out_acc,
         out_indices,
         out_values,
     )
-    return selected(out_indices, out_values, result)
+    return Selected._make(result)
 
 
 def momentum_topk(
@@ -73,16 +73,15 @@ def momentum_topk(
     Arrays: see momentum_select. floor, outputs, workspace and result: see compensate_topk.
     One pass, 20 bytes per element of float32, with a good floor or sample.
     """
-    k, n = integer("momentum_topk: k", k, 0, MAX_LENGTH), length(gradient)
+    k = integer("momentum_topk: k", k, 0, MAX_LENGTH)
     floor = magnitude("momentum_topk: floor", floor)
-    indices, values = entries(out_indices, out_values, min(k, n), gradient)
-    work = workspace_of(workspace, n, k)
+    indices, values, work = topk_room(gradient, k, out_indices, out_values, workspace)
     result = native.cpu.momentum_topk(
         gradient,
         momentum,
         residual,
         finite("momentum_topk: factor", factor),
-        nesterov,
+        flag("momentum_topk: nesterov", nesterov),
         k,
         floor,
         out_momentum,
@@ -91,4 +90,4 @@ def momentum_topk(
         values,
         work,
     )
-    return selected(indices, values, result)
+    return Selected._make(result)

@@ -22,6 +22,8 @@ THREADS_VARIABLE = "GRADWIRE_THREADS"
 
 _cpu: Any = load_cpu()
 cpu: Any  # the operations, as the module _cpu.avx512 (or another) has them
+_ever_threaded = False  # in this process
+_parent_threaded = False  # before this process was forked
 
 
 def isas() -> tuple[str, ...]:
@@ -55,6 +57,11 @@ def has_threads() -> bool:
     return bool(_cpu.has_threads)
 
 
+def max_threads() -> int:
+    """Return how many threads one call may be given at most."""
+    return int(_cpu.max_threads)
+
+
 def current_threads() -> int:
     """Return how many threads one call of an operation may use."""
     return int(_cpu.threads())
@@ -63,27 +70,47 @@ def current_threads() -> int:
 def use_threads(count: int) -> None:
     """Let calls, whoever makes them, use up to `count` threads, 1 to 64.
 
-    Without OpenMP (see `has_threads`) there is one whatever is said.
+    Without OpenMP (see `has_threads`) there is one whatever is said. A forked process begins with
+    one, and stays with it if its parent ever had more.
 
     Raises:
-        ConfigError: count is not an integer in that range.
+        ConfigError: count is not an integer in that range, or the process cannot have threads.
     """
+    global _ever_threaded
     require_integer("threads", count, 1)
-    if count > _cpu.max_threads:
-        raise ConfigError(f"threads must be at most {_cpu.max_threads}, got {count}")
+    if count > max_threads():
+        raise ConfigError(f"threads must be at most {max_threads()}, got {count}")
+    if count > 1 and _parent_threaded:
+        raise ConfigError(
+            "threads must be 1 in a process forked from one that had more, whose threads OpenMP "
+            "would wait for: spawn the process, or raise the number only in the child"
+        )
+    _ever_threaded = _ever_threaded or count > 1
     _cpu.set_threads(count)
 
 
 def _use_environment() -> None:
-    use_isa(os.environ.get(ISA_VARIABLE))
+    name = os.environ.get(ISA_VARIABLE) or None
+    if name is not None and name not in isas():
+        raise ConfigError(
+            f"{ISA_VARIABLE} must be one that this processor has, {', '.join(isas())}, got {name!r}"
+        )
+    use_isa(name)
+    most = max_threads()
     if text := os.environ.get(THREADS_VARIABLE):
-        if not text.isdecimal():
-            raise ConfigError(f"{THREADS_VARIABLE} must be a number of threads, got {text!r}")
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise ConfigError(f"{THREADS_VARIABLE} must be a number from 1 to {most}, got {text!r}")
         use_threads(int(text))
     elif (text := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]).isdecimal():
-        use_threads(min(max(int(text), 1), _cpu.max_threads))
+        use_threads(min(max(int(text), 1), most))
+
+
+def _after_fork() -> None:
+    """Leave OpenMP alone where it would wait for threads that only the parent has."""
+    global _parent_threaded
+    _parent_threaded = _parent_threaded or _ever_threaded
+    use_threads(1)
 
 
 _use_environment()
-# A forked process has none of the threads that OpenMP would wait for.
-os.register_at_fork(after_in_child=lambda: use_threads(1))
+os.register_at_fork(after_in_child=_after_fork)

@@ -33,8 +33,13 @@ from operator import index
 from typing import NamedTuple
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length, output, trimmed
+from gradwire.kernels.arguments import choice, integer
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, decoded, length
 from gradwire.kernels.random_bits import RandomStream
+
+MAX_BITS = 8
+MAX_BLOCK = 65536
+SCALES = ("absmax", "l2", "minmax")
 
 
 class Quantized(NamedTuple):
@@ -45,14 +50,16 @@ class Quantized(NamedTuple):
 
 
 def code_bytes(n: int, bits: int) -> int:
-    """Return the bytes that n codes take."""
-    return index(bits) * -(-n // 8)
+    """Return the bytes that n codes take; 1 <= bits <= 8."""
+    n = integer("code_bytes: n", n, 0, MAX_LENGTH)
+    return integer("code_bytes: bits", bits, 1, MAX_BITS) * -(-n // 8)
 
 
 def scale_count(n: int, block: int, scale: str = "absmax") -> int:
-    """Return how many float32 scales n elements have."""
-    blocks = -(-n // index(block)) if block else int(n != 0)
-    return 2 * blocks if scale == "minmax" else blocks
+    """Return how many float32 scales n elements have; 0 <= block <= 65536."""
+    n = integer("scale_count: n", n, 0, MAX_LENGTH)
+    block = integer("scale_count: block", block, 0, MAX_BLOCK)
+    return _scale_count(n, block, choice("scale_count: scale", scale, SCALES))
 
 
 def quantize(
@@ -76,11 +83,11 @@ def quantize(
     Raises ConfigError. Moves sizeof(x) + bits / 8 bytes per element, sizeof(x) more if a block does
     not fit in the cache and scales are not given.
     """
-    result = outputs(x, bits, block, scale, given, out_codes, out_scales)
-    native.cpu.quantize(
-        x, bits, levels, block, scale, random, given is not None, result.scales, result.codes
+    codes, scales = outputs(x, bits, block, scale, given, out_codes, out_scales)
+    result = native.cpu.quantize(
+        x, bits, levels, block, scale, random, given is not None, scales, codes
     )
-    return result
+    return Quantized._make(result)
 
 
 def compensate_quantize(
@@ -104,12 +111,12 @@ def compensate_quantize(
     residual is only read. The error of a block with NaN or infinity is NaN. The rest as for
     quantize. One pass: 12 + bits / 8 bytes per element in float32 and in place.
     """
-    result = outputs(gradient, bits, block, scale, given, out_codes, out_scales)
-    native.cpu.compensate_quantize(
+    codes, scales = outputs(gradient, bits, block, scale, given, out_codes, out_scales)
+    result = native.cpu.compensate_quantize(
         gradient, residual, bits, levels, block, scale, random, given is not None, out_error,
-        result.scales, result.codes,
+        scales, codes,
     )  # fmt: skip
-    return result
+    return Quantized._make(result)
 
 
 def dequantize(
@@ -130,7 +137,7 @@ def dequantize(
     when None. Raises ConfigError, as for lengths that do not fit. bits / 8 + sizeof(out) bytes per
     element.
     """
-    out = output("dequantize", out, n, "float32", codes)
+    out = decoded("dequantize", out, n, codes)
     native.cpu.dequantize(codes, scales, bits, levels, block, scale, out)
     return out
 
@@ -157,21 +164,25 @@ def outputs(
     given: Array | None,
     out_codes: Array | None,
     out_scales: Array | None,
-) -> Quantized:
-    """Return where the result goes: what is given, trimmed, or new arrays like x."""
-    n = length(x)
-    try:
-        code_size, scale_size = code_bytes(n, bits), scale_count(n, block, scale)
-    except TypeError:
-        code_size = scale_size = 0  # refused by the native code, by name
+) -> tuple[Array, Array]:
+    """Return arrays for the codes and the scales of x, allocated like x where they are None."""
     if out_codes is None:
-        out_codes = allocate(max(code_size, 0), "uint8", x)
-    else:
-        out_codes = trimmed(out_codes, max(code_size, 0))
+        out_codes = allocate(min(_whole(bits), MAX_BITS) * -(-length(x) // 8), "uint8", x)
     if given is not None:
-        return Quantized(out_codes, given)
+        return out_codes, given
     if out_scales is None:
-        out_scales = allocate(max(scale_size, 0), "float32", x)
-    else:
-        out_scales = trimmed(out_scales, max(scale_size, 0))
-    return Quantized(out_codes, out_scales)
+        out_scales = allocate(_scale_count(length(x), _whole(block), scale), "float32", x)
+    return out_codes, out_scales
+
+
+def _scale_count(n: int, block: int, scale: str) -> int:
+    blocks = -(-n // block) if block else int(n != 0)
+    return 2 * blocks if scale == "minmax" else blocks
+
+
+def _whole(number: int) -> int:
+    """Return a number that sizes can be computed from; the native code refuses wrong ones."""
+    try:
+        return max(index(number), 0)
+    except TypeError:
+        return 0

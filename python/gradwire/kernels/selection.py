@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer, magnitude
-from gradwire.kernels.arrays import MAX_LENGTH, Array, length
-from gradwire.kernels.buffers import Selected, entries, selected, workspace_of
+from gradwire.kernels.arrays import MAX_LENGTH, Array
+from gradwire.kernels.buffers import Selected, topk_room
 
 
 def topk_workspace(n: int, k: int) -> int:
@@ -43,10 +43,9 @@ def topk(
     enough where the k-th magnitude lies, which it does unless neighbours are alike and far ones are
     not; else three to five times.
     """
-    k, n = integer("topk: k", k, 0, MAX_LENGTH), length(x)
-    indices, values = entries(out_indices, out_values, min(k, n), x)
-    work = workspace_of(workspace, n, k)
-    return selected(indices, values, native.cpu.topk(x, k, indices, values, work))
+    k = integer("topk: k", k, 0, MAX_LENGTH)
+    indices, values, work = topk_room(x, k, out_indices, out_values, workspace)
+    return Selected._make(native.cpu.topk(x, k, indices, values, work))
 
 
 def select(x: Array, threshold: float, out_indices: Array, out_values: Array) -> Selected:
@@ -58,7 +57,7 @@ def select(x: Array, threshold: float, out_indices: Array, out_values: Array) ->
     """
     threshold = magnitude("select: threshold", threshold)
     result = native.cpu.select(x, threshold, out_indices, out_values)
-    return selected(out_indices, out_values, result)
+    return Selected._make(result)
 
 
 def compensate_select(
@@ -80,7 +79,7 @@ def compensate_select(
     result = native.cpu.compensate_select(
         gradient, residual, threshold, out_acc, out_indices, out_values
     )
-    return selected(out_indices, out_values, result)
+    return Selected._make(result)
 
 
 def compensate_topk(
@@ -102,11 +101,10 @@ def compensate_topk(
     3 * k entries reach it, else what topk of the accumulator reads comes on top. Outputs, workspace
     and result: see topk.
     """
-    k, n = integer("compensate_topk: k", k, 0, MAX_LENGTH), length(gradient)
+    k = integer("compensate_topk: k", k, 0, MAX_LENGTH)
     floor = magnitude("compensate_topk: floor", floor)
-    indices, values = entries(out_indices, out_values, min(k, n), gradient)
-    work = workspace_of(workspace, n, k)
+    indices, values, work = topk_room(gradient, k, out_indices, out_values, workspace)
     result = native.cpu.compensate_topk(
         gradient, residual, k, floor, out_acc, indices, values, work
     )
-    return selected(indices, values, result)
+    return Selected._make(result)

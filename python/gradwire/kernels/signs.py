@@ -13,7 +13,7 @@ Deterministic: the same bits in every instruction set; sums are in float64 and i
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, output
+from gradwire.kernels.arrays import Array, decoded
 from gradwire.kernels.quantization import Quantized, outputs
 
 
@@ -32,9 +32,8 @@ def quantize_sign(
     float32; allocated when None. sizeof(x) + 1/8 bytes per element, sizeof(x) more if a block does
     not fit in the cache and scales are not given.
     """
-    result = outputs(x, 1, block, "mean", given, out_codes, out_scales)
-    native.cpu.quantize_sign(x, block, given is not None, result.scales, result.codes)
-    return result
+    codes, scales = outputs(x, 1, block, "mean", given, out_codes, out_scales)
+    return Quantized._make(native.cpu.quantize_sign(x, block, given is not None, scales, codes))
 
 
 def compensate_sign(
@@ -54,11 +53,11 @@ def compensate_sign(
     residual is only read. The rest as for quantize_sign. One pass: 12 + 1/8 bytes per element in
     float32 and in place.
     """
-    result = outputs(gradient, 1, block, "mean", given, out_codes, out_scales)
-    native.cpu.compensate_sign(
-        gradient, residual, block, given is not None, out_error, result.scales, result.codes
+    codes, scales = outputs(gradient, 1, block, "mean", given, out_codes, out_scales)
+    result = native.cpu.compensate_sign(
+        gradient, residual, block, given is not None, out_error, scales, codes
     )
-    return result
+    return Quantized._make(result)
 
 
 def dequantize_sign(
@@ -69,7 +68,7 @@ def dequantize_sign(
     codes: (ceil(n / 8),) uint8, scales: (blocks,) float32, any bytes. out: at least (n,) float32,
     float16 or bfloat16; float32 is allocated when None.
     """
-    out = output("dequantize_sign", out, n, "float32", codes)
+    out = decoded("dequantize_sign", out, n, codes)
     native.cpu.dequantize_sign(codes, scales, block, out)
     return out
 

@@ -62,6 +62,9 @@ def merge(
     contents are then unspecified); allocated for the sum of the counts when None.
     Returns (indices, values), views of the outputs, sorted. 16 bytes per entry.
     """
+    for name, chunks in (("index_chunks", index_chunks), ("value_chunks", value_chunks)):
+        if not isinstance(chunks, Sequence):
+            raise ConfigError(f"merge: {name} must be a list of arrays, got {chunks!r}")
     if len(index_chunks) != len(value_chunks):
         raise ConfigError(
             "merge: index_chunks and value_chunks must be of one length, "

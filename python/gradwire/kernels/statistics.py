@@ -7,11 +7,8 @@ nearest to it: one beyond float32's range is infinite.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from gradwire.errors import ConfigError
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
 from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length
@@ -43,10 +40,7 @@ def norm(x: Array, order: int = 2) -> float:
     elements lane l of 16 adds the elements l, l + 16, ... in index order; the lanes of a tile are
     added pairwise, and so are the tiles, as a binary counter carries. One read.
     """
-    if order not in (1, 2):
-        raise ConfigError(f"norm: order must be 1 or 2, got {order!r}")
-    total: float = native.cpu.sum_of_powers(x, order == 2)
-    return math.sqrt(total) if order == 2 else total
+    return float(native.cpu.norm(x, integer("norm: order", order, 1, 2)))
 
 
 def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | None = None) -> Array:

@@ -46,7 +46,7 @@ def hadamard(
     block = integer("hadamard: block", block, 2, MAX_HADAMARD_BLOCK)
     if block & (block - 1):
         raise ConfigError(f"hadamard: block must be a power of two, got {block}")
-    if signs not in _SIGNS:
+    if not (signs is None or isinstance(signs, str)) or signs not in _SIGNS:
         raise ConfigError(f"hadamard: signs must be None, 'before' or 'after', got {signs!r}")
     if out is None:
         out = allocate(length(x), "float32", x)

@@ -26,10 +26,17 @@ def from_bfloat16(bits: NDArray[np.uint16]) -> Floats:
 
 
 def widen(x: NDArray[Any]) -> NDArray[Any]:
-    """Return x in the type it is computed in: float16 and bits of bfloat16 (uint16) as float32."""
+    """Return x in the type it is computed in: float16 and bits of bfloat16 (uint16) as float32.
+
+    NaN of float16 becomes quiet, as IEEE 754 wants it; bfloat16 is float32's first half.
+    """
     if x.dtype == np.uint16:
         return from_bfloat16(x)
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+    if x.dtype != np.float16:
+        return x
+    wide = x.astype(np.float32)
+    wide.view(np.uint32)[np.isnan(wide)] |= np.uint32(0x400000)
+    return wide
 
 
 def to_float32(x: NDArray[np.float64]) -> Floats:
