@@ -15,6 +15,7 @@ import abc
 import numpy as np
 
 from gradwire.errors import ConfigError
+from gradwire.kernels.arrays import aligned
 from gradwire.payload import Float32
 
 
@@ -40,8 +41,10 @@ class OwnedResidual(Residual):
     """A residual in memory of its own: a commit swaps two buffers and copies nothing."""
 
     def __init__(self, numel: int) -> None:
-        self.values = np.zeros(numel, np.float32)
-        self.acc = np.zeros(numel, np.float32)
+        self.values = aligned(numel)
+        self.acc = aligned(numel)
+        self.values.fill(0.0)
+        self.acc.fill(0.0)
 
     def commit(self) -> Float32:
         """Swap residual and accumulator."""

@@ -10,6 +10,7 @@ import pytest
 
 from gradwire import __version__, _cpu, kernels
 from gradwire.errors import ConfigError, MissingDependencyError
+from gradwire.kernels.arrays import aligned
 
 pytestmark = pytest.mark.usefixtures("each_isa")
 
@@ -174,6 +175,20 @@ def test_shared_memory_is_noticed_between_frameworks():
     memory = np.zeros(8, np.float32)
     with pytest.raises(ConfigError, match="must not overlap"):
         kernels.compensate_topk(np.ones(8, np.float32), memory, 1, 0.0, torch.from_numpy(memory))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 7])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "uint64"])
+def test_large_vectors_begin_at_pages(size, dtype):
+    x = aligned(size, dtype)
+    assert (x.shape, x.dtype) == ((size,), np.dtype(dtype))
+    assert x.flags.c_contiguous
+    assert x.flags.aligned
+    assert x.flags.writeable
+    if x.nbytes >= 2**20:
+        assert x.ctypes.data % 4096 == 0
+    x.fill(1)
+    assert int(x.sum()) == size
 
 
 def test_kernels_do_not_import_torch():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gradwire.bench.checks import topk_in_blocks
 from gradwire.kernels import Selected, reference
+from gradwire.kernels.arrays import aligned
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.uint32]
@@ -32,7 +33,8 @@ class Inputs:
         self.density = density
         self.seed = seed
         self.k = max(1, int(numel * density))
-        self._copied = np.full(numel, 0, np.float32)  # zeros() would leave its pages untouched
+        self._copied = aligned(numel)
+        self._copied.fill(0.0)  # its pages are there before the first copy
         self._chunks: list[tuple[Indices, Floats]] = []
 
     def copy(self) -> None:
@@ -61,7 +63,7 @@ class Inputs:
     @cached_property
     def acc(self) -> Floats:
         """What the kernels make of both, residual + gradient: (numel,) float32."""
-        return reference.add(self.residual, self.gradient)
+        return copied(reference.add(self.residual, self.gradient))
 
     @cached_property
     def kth(self) -> float:
@@ -94,8 +96,16 @@ class Inputs:
         return CACHE_LINE * (int(np.count_nonzero(np.diff(lines))) + min(1, lines.size))
 
 
+def copied(x: Floats) -> Floats:
+    """Return a copy that begins at a page, as all long vectors here do."""
+    copy: Floats = aligned(x.size)
+    np.copyto(copy, x)
+    return copy
+
+
 def _laplace(generator: np.random.Generator, size: int) -> Floats:
-    out = generator.standard_exponential(size, np.float32)
+    out: Floats = aligned(size)
+    generator.standard_exponential(dtype=np.float32, out=out)
     out *= np.float32(SCALE)
     np.negative(out, out=out, where=generator.integers(0, 2, size, bool))
     return out

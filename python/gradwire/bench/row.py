@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradwire.bench.checks import equals
-from gradwire.bench.inputs import Floats, Inputs
+from gradwire.bench.inputs import Floats, Inputs, copied
 
 
 def nothing() -> None:
@@ -32,7 +32,7 @@ class Case:
 
 def changed(start: Floats, change: Callable[[Floats], None], call: Callable[[Floats], Any]) -> Case:
     """Return the case of a call that changes a copy of start as `change` specifies it."""
-    x: Floats = start.copy()
+    x = copied(start)
     expected: Floats = start.copy()
     change(expected)
 

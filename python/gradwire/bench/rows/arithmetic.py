@@ -12,18 +12,19 @@ from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import arithmetic as peers
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 _FACTOR = peers.FACTOR
 _HADAMARD = peers.HADAMARD
 
 
 def _add(inputs: Inputs) -> Case:
-    out = np.empty_like(inputs.acc)
+    out = aligned(inputs.numel)
     return Case(lambda: kernels.add(inputs.residual, inputs.gradient, out), equals(inputs.acc))
 
 
 def _scale(inputs: Inputs) -> Case:
-    x, out = inputs.gradient, np.empty_like(inputs.gradient)
+    x, out = inputs.gradient, aligned(inputs.numel)
 
     def wrong(result: Any) -> int:
         return different_in_blocks(lambda part: reference.scale(part, _FACTOR), x, result)
@@ -41,7 +42,7 @@ def _scale_add(inputs: Inputs) -> Case:
 
 def _hadamard(inputs: Inputs) -> Case:
     x = peers.whole_blocks(inputs)
-    out = np.empty_like(x)
+    out = aligned(x.size)
 
     def wrong(result: Any) -> int:
         return different_in_blocks(lambda part: reference.hadamard(part, _HADAMARD), x, result)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from gradwire import kernels
 from gradwire.bench.checks import equals, sampled_floor, topk_in_blocks
 from gradwire.bench.inputs import Inputs
@@ -13,6 +11,7 @@ from gradwire.bench.peers import bfloat16 as peers
 from gradwire.bench.peers import in_bfloat16
 from gradwire.bench.row import Case, Row
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 _ENTRY = 8  # bytes: an index and a value
 
@@ -20,7 +19,7 @@ _ENTRY = 8  # bytes: an index and a value
 def _topk(inputs: Inputs) -> Case:
     x, wide = in_bfloat16(inputs.gradient)
     expected = topk_in_blocks(wide, inputs.k, sampled_floor(wide, inputs.k))
-    entries = np.empty(inputs.k, np.uint32), np.empty(inputs.k, np.float32)
+    entries = aligned(inputs.k, "uint32"), aligned(inputs.k)
     return Case(lambda: kernels.topk(x, inputs.k, *entries), equals(expected))
 
 
@@ -28,8 +27,8 @@ def _compensate_topk(inputs: Inputs) -> Case:
     gradient, wide = in_bfloat16(inputs.gradient)
     sums = reference.add(inputs.residual, wide)
     expected = (sums, topk_in_blocks(sums, inputs.k, sampled_floor(sums, inputs.k)))
-    acc = np.empty_like(sums)
-    entries = np.empty(inputs.k, np.uint32), np.empty(inputs.k, np.float32)
+    acc = aligned(sums.size)
+    entries = aligned(inputs.k, "uint32"), aligned(inputs.k)
 
     def call() -> Any:
         return acc, kernels.compensate_topk(gradient, inputs.residual, inputs.k, 0.0, acc, *entries)

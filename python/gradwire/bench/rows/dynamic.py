@@ -11,6 +11,7 @@ from gradwire.bench.checks import by_blocks, equals
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 _BLOCK = 256
 
@@ -18,7 +19,7 @@ _BLOCK = 256
 def _quantize(inputs: Inputs) -> Case:
     x = inputs.gradient
     expected = by_blocks(lambda part: reference.quantize_dynamic(x[part], _BLOCK), x.size)
-    codes, scales = (np.empty_like(each) for each in expected)
+    codes, scales = (aligned(each.size, each.dtype.name) for each in expected)
     return Case(
         lambda: kernels.quantize_dynamic(x, _BLOCK, out_codes=codes, out_scales=scales),
         equals(expected),

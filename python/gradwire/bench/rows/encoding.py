@@ -12,12 +12,13 @@ from gradwire.bench.inputs import Bytes, Indices, Inputs
 from gradwire.bench.peers import encoding as peers
 from gradwire.bench.row import Case, Peer, Row
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 _SEED, _KEY, _STEP = 1, 2, 3
 
 
 def _to_bfloat16(inputs: Inputs) -> Case:
-    out = np.empty(inputs.numel, np.uint16)
+    out = aligned(inputs.numel, "uint16")
 
     def wrong(result: Any) -> int:
         return different_in_blocks(reference.to_bfloat16, inputs.gradient, result)
@@ -28,7 +29,7 @@ def _to_bfloat16(inputs: Inputs) -> Case:
 def _from_bfloat16(inputs: Inputs) -> Case:
     # The upper halves of float32 are bfloat16 bits, if not rounded ones.
     bits = (inputs.gradient.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
-    out = np.empty(inputs.numel, np.float32)
+    out = aligned(inputs.numel)
 
     def wrong(result: Any) -> int:
         return different_in_blocks(reference.from_bfloat16, bits, result)
@@ -42,7 +43,7 @@ def _message(codec: str, inputs: Inputs) -> Bytes:
 
 def _encode(codec: str, inputs: Inputs) -> Case:
     indices, numel = inputs.top.indices, inputs.numel
-    out = np.empty(kernels.max_encoded_size(indices.size, numel, codec), np.uint8)
+    out = aligned(kernels.max_encoded_size(indices.size, numel, codec), "uint8")
     return Case(
         lambda: kernels.encode_indices(indices, 0, numel, codec, out),
         equals(_message(codec, inputs)),
@@ -52,7 +53,7 @@ def _encode(codec: str, inputs: Inputs) -> Case:
 def _decode(codec: str, inputs: Inputs) -> Case:
     indices, numel = inputs.top.indices, inputs.numel
     data = _message(codec, inputs)
-    out = np.empty(indices.size, np.uint32)
+    out = aligned(indices.size, "uint32")
     return Case(
         lambda: kernels.decode_indices(data, indices.size, 0, numel, codec, out), equals(indices)
     )
@@ -83,7 +84,7 @@ def _codec_rows(
 
 
 def _random_indices(inputs: Inputs) -> Case:
-    out = np.empty(inputs.k, np.uint32)
+    out = aligned(inputs.k, "uint32")
     return Case(
         lambda: kernels.random_indices(inputs.numel, inputs.k, _SEED, _KEY, _STEP, out),
         equals(_drawn(inputs)),
@@ -92,7 +93,7 @@ def _random_indices(inputs: Inputs) -> Case:
 
 def _random_bits(inputs: Inputs) -> Case:
     stream = kernels.RandomStream(_SEED, _KEY, _STEP)
-    out = np.empty(inputs.numel, np.uint16)
+    out = aligned(inputs.numel, "uint16")
 
     def specify(part: slice) -> Any:
         size = part.stop - part.start

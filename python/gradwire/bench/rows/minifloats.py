@@ -12,6 +12,7 @@ from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import minifloats as peers
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 _FORMAT = "e4m3"
 _MX_BLOCK = peers.MX_BLOCK
@@ -19,7 +20,7 @@ _SEED, _KEY, _STEP = 1, 2, 3
 
 
 def _quantize_natural(inputs: Inputs) -> Case:
-    x, out = inputs.gradient, np.empty(inputs.numel, np.uint8)
+    x, out = inputs.gradient, aligned(inputs.numel, "uint8")
     stream = kernels.RandomStream(_SEED, _KEY, _STEP)
 
     def expect(part: slice) -> Any:
@@ -46,13 +47,13 @@ def _dequantize_natural_add(inputs: Inputs) -> Case:
 
 
 def _to_fp8(inputs: Inputs) -> Case:
-    x, out = peers.scaled(inputs), np.empty(inputs.numel, np.uint8)
+    x, out = peers.scaled(inputs), aligned(inputs.numel, "uint8")
     (expected,) = by_blocks(lambda part: (reference.to_fp8(x[part], _FORMAT),), x.size)
     return Case(lambda: kernels.to_fp8(x, _FORMAT, out), equals(expected))
 
 
 def _from_fp8(inputs: Inputs) -> Case:
-    codes, out = inputs.codes(8), np.empty(inputs.numel, np.float32)
+    codes, out = inputs.codes(8), aligned(inputs.numel)
 
     def wrong(result: Any) -> int:
         return different_in_blocks(lambda part: reference.from_fp8(part, _FORMAT), codes, result)
@@ -63,7 +64,7 @@ def _from_fp8(inputs: Inputs) -> Case:
 def _quantize_mx(inputs: Inputs) -> Case:
     x = inputs.gradient
     expected = by_blocks(lambda part: reference.quantize_mx(x[part], _FORMAT), x.size)
-    codes, scales = (np.empty_like(each) for each in expected)
+    codes, scales = (aligned(each.size, "uint8") for each in expected)
     return Case(
         lambda: kernels.quantize_mx(x, _FORMAT, out_codes=codes, out_scales=scales),
         equals(expected),
@@ -72,7 +73,7 @@ def _quantize_mx(inputs: Inputs) -> Case:
 
 def _dequantize_mx(inputs: Inputs) -> Case:
     codes, scales = inputs.codes(8, -(-inputs.numel // 8) * 8), peers.mx_scales(inputs)
-    out = np.empty(inputs.numel, np.float32)
+    out = aligned(inputs.numel)
 
     def expect(part: slice) -> Any:
         block = slice(part.start // _MX_BLOCK, -(-part.stop // _MX_BLOCK))

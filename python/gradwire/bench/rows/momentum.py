@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from gradwire import kernels
 from gradwire.bench.checks import equals, select_in_blocks
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import momentum as peers
 from gradwire.bench.row import Case, Row
 from gradwire.kernels import Selected
+from gradwire.kernels.arrays import aligned
 
 _ENTRY = 8  # bytes: an index and a value
 
@@ -20,8 +19,8 @@ _ENTRY = 8  # bytes: an index and a value
 def _case(vectors: Any, expected: Selected, call: Callable[..., Any]) -> Case:
     """Return the case of call(momentum, out_momentum, out_acc, indices, values)."""
     momentum, *expected_vectors = vectors
-    out = [np.empty_like(momentum) for _ in range(2)]
-    entries = np.empty(expected.found, np.uint32), np.empty(expected.found, np.float32)
+    out = [aligned(momentum.size) for _ in range(2)]
+    entries = aligned(expected.found, "uint32"), aligned(expected.found)
     return Case(
         lambda: (*out, call(momentum, *out, *entries)), equals((*expected_vectors, expected))
     )

@@ -10,6 +10,7 @@ from gradwire.bench.inputs import Bytes, Inputs
 from gradwire.bench.peers import packing as peers
 from gradwire.bench.row import Case, Peer, Row
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 
 def _packed(codes: Bytes, bits: int) -> Bytes:
@@ -21,26 +22,26 @@ def _packed(codes: Bytes, bits: int) -> Bytes:
 def _pack_bits(bits: int, inputs: Inputs) -> Case:
     codes = inputs.codes(bits)
     expected = _packed(codes, bits)
-    out = np.empty_like(expected)
+    out = aligned(expected.size, "uint8")
     return Case(lambda: kernels.pack_bits(codes, bits, out), equals(expected))
 
 
 def _unpack_bits(bits: int, inputs: Inputs) -> Case:
     codes = inputs.codes(bits)
-    data, out = _packed(codes, bits), np.empty_like(codes)
+    data, out = _packed(codes, bits), aligned(codes.size, "uint8")
     return Case(lambda: kernels.unpack_bits(data, codes.size, bits, out), equals(codes))
 
 
 def _pack_base3(inputs: Inputs) -> Case:
     trits = peers.trits(inputs)
     expected = reference.pack_base3(trits)
-    out = np.empty_like(expected)
+    out = aligned(expected.size, "uint8")
     return Case(lambda: kernels.pack_base3(trits, out), equals(expected))
 
 
 def _unpack_base3(inputs: Inputs) -> Case:
     trits = peers.trits(inputs)
-    data, out = reference.pack_base3(trits), np.empty_like(trits)
+    data, out = reference.pack_base3(trits), aligned(trits.size, "uint8")
     return Case(lambda: kernels.unpack_base3(data, trits.size, out), equals(trits))
 
 

@@ -13,6 +13,7 @@ from gradwire.bench.inputs import Bytes, Floats, Inputs
 from gradwire.bench.peers import quantization as peers
 from gradwire.bench.row import Case, Peer, Row, changed
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 _BLOCK = peers.BLOCK
 _SIGN = 1  # bit
@@ -33,8 +34,8 @@ def _code_bytes(bits: int, inputs: Inputs) -> int:
 
 def _outputs(bits: int, inputs: Inputs) -> dict[str, Any]:
     return {
-        "out_codes": np.empty(_code_bytes(bits, inputs), np.uint8),
-        "out_scales": np.empty(_scales(inputs), np.float32),
+        "out_codes": aligned(_code_bytes(bits, inputs), "uint8"),
+        "out_scales": aligned(_scales(inputs)),
     }
 
 
@@ -62,7 +63,7 @@ def _compensated(
 ) -> Case:
     """Return the case of call(gradient, residual, error, outputs), which returns the codes."""
     gradient, residual = inputs.gradient, inputs.residual
-    outputs, error = _outputs(bits, inputs), np.empty_like(gradient)
+    outputs, error = _outputs(bits, inputs), aligned(gradient.size)
 
     def expect(part: slice) -> Any:
         left: Floats = np.empty(part.stop - part.start, np.float32)
@@ -116,7 +117,7 @@ def _parts(bits: int, message: tuple[Bytes, Floats], part: slice) -> tuple[Bytes
 
 
 def _dequantize(bits: int, inputs: Inputs) -> Case:
-    message, out = _message(bits, inputs), np.empty_like(inputs.gradient)
+    message, out = _message(bits, inputs), aligned(inputs.numel)
 
     def expect(part: slice) -> Any:
         codes, scales = _parts(bits, message, part)

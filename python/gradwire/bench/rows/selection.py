@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from gradwire import kernels
 from gradwire.bench.checks import different, equals, select_in_blocks
-from gradwire.bench.inputs import Floats, Indices, Inputs
+from gradwire.bench.inputs import Floats, Indices, Inputs, copied
 from gradwire.bench.peers import selection as peers
 from gradwire.bench.row import Case, Row
+from gradwire.kernels.arrays import aligned
 
 _ENTRY = 8  # bytes: an index and a value
 
 
 def _entries(size: int) -> tuple[Indices, Floats]:
-    return np.empty(size, np.uint32), np.empty(size, np.float32)
+    return aligned(size, "uint32"), aligned(size)
 
 
 def _select(inputs: Inputs) -> Case:
@@ -32,7 +31,7 @@ def _topk(inputs: Inputs) -> Case:
 
 def _compensate_select(inputs: Inputs) -> Case:
     expected = select_in_blocks(inputs.acc, inputs.kth)
-    acc, entries = np.empty_like(inputs.acc), _entries(expected.found)
+    acc, entries = aligned(inputs.numel), _entries(expected.found)
 
     def call() -> Any:
         return acc, kernels.compensate_select(
@@ -44,7 +43,7 @@ def _compensate_select(inputs: Inputs) -> Case:
 
 def _compensate_select_clear(inputs: Inputs) -> Case:
     expected = select_in_blocks(inputs.acc, inputs.kth)
-    acc, entries = np.empty_like(inputs.acc), _entries(expected.found)
+    acc, entries = aligned(inputs.numel), _entries(expected.found)
 
     def call() -> Any:
         found = kernels.compensate_select(
@@ -54,7 +53,7 @@ def _compensate_select_clear(inputs: Inputs) -> Case:
         return acc, found
 
     def wrong(result: Any) -> int:
-        left = inputs.acc.copy()
+        left = copied(inputs.acc)
         left[expected.indices] = 0.0
         return different(result, (left, expected))
 
@@ -62,7 +61,7 @@ def _compensate_select_clear(inputs: Inputs) -> Case:
 
 
 def _compensate_topk(inputs: Inputs, floor: float) -> Case:
-    acc, entries = np.empty_like(inputs.acc), _entries(inputs.k)
+    acc, entries = aligned(inputs.numel), _entries(inputs.k)
 
     def call() -> Any:
         return acc, kernels.compensate_topk(

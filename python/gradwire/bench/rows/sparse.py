@@ -10,6 +10,7 @@ from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import sparse as peers
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
+from gradwire.kernels.arrays import aligned
 
 
 def _clear(inputs: Inputs) -> Case:
@@ -46,7 +47,7 @@ def _touched(inputs: Inputs, entry: int) -> int:
 
 def _merge(count: int, inputs: Inputs) -> Case:
     indices, values = inputs.chunks(count)
-    out = np.empty(count * inputs.k, np.uint32), np.empty(count * inputs.k, np.float32)
+    out = aligned(count * inputs.k, "uint32"), aligned(count * inputs.k)
     return Case(
         lambda: kernels.merge(indices, values, *out),
         equals(reference.merge(indices, values)),
@@ -70,7 +71,7 @@ def _merge_row(count: int) -> Row:
 
 def _intersect(inputs: Inputs) -> Case:
     first, second = inputs.chunks(2)[0]
-    out = np.empty(inputs.k, np.uint32)
+    out = aligned(inputs.k, "uint32")
     return Case(
         lambda: kernels.intersect(first, second, out),
         equals(reference.intersect(first, second)),
