@@ -35,6 +35,11 @@ Types type_named(const std::string& name) noexcept {
                    "MissingDependencyError");
 }
 
+std::string first_line(const std::exception& error) {
+    const std::string what = error.what();
+    return what.substr(0, what.find('\n'));
+}
+
 namespace {
 
 constexpr std::uint64_t kMaxSize = 0xFFFFFFFFU;  // indices have 32 bits
@@ -96,16 +101,18 @@ py::array from_dlpack(const Operation& operation, const char* name, py::handle o
         if (device[0].cast<int>() == dlpack::kCpu) {
             return py::module_::import("numpy").attr("from_dlpack")(object);
         }
-    } catch (const std::exception& error) {     // of Python's, or what is no such tuple
-        const std::string what = error.what();  // and where, on further lines
-        operation.fail(std::string(name) +
-                       " cannot be read by DLPack: " + what.substr(0, what.find('\n')));
+    } catch (const std::exception& error) {  // of Python's, or what is no such tuple
+        operation.fail(std::string(name) + " cannot be read by DLPack: " + first_line(error));
     }
     refuse_device(operation, name, object);
 }
 
 Found find(const Operation& operation, const char* name, py::handle object) {
     if (py::isinstance<py::array>(object)) {
+        if (Py_TYPE(object.ptr()) != py::detail::npy_api::get().PyArray_Type_ &&
+            py::hasattr(object, "_mask")) {
+            operation.fail(std::string(name) + " must not be masked: call its filled() first");
+        }
         return find_numpy(py::reinterpret_borrow<py::array>(object));
     }
     if (is_torch(object)) {
@@ -186,7 +193,7 @@ py::object leading(py::handle object, const Array& array, std::uint64_t count) {
     if (array.capacity == count) {
         return py::reinterpret_borrow<py::object>(object);
     }
-    return object[py::slice(0, static_cast<py::ssize_t>(count), 1)];
+    return array.owner[py::slice(0, static_cast<py::ssize_t>(count), 1)];
 }
 
 void Operation::same_length(const Array& array, const Array& like) const {

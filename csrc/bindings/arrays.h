@@ -79,7 +79,8 @@ class Operation {
     const char* name_;
 };
 
-// The first `count` elements of the object that `array` was made of; itself if it has no more.
+// The first `count` elements of the object that `array` was made of; itself if it has no more. Of
+// what is neither NumPy's nor torch's, which may not know slices, as a NumPy array.
 py::object leading(py::handle object, const Array& array, std::uint64_t count);
 
 // Calls work(T*) with the memory of a floating-point array as what it is.

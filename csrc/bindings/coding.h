@@ -15,21 +15,31 @@ inline namespace GRADWIRE_ISA {
 
 namespace py = pybind11;
 
+// What a message says of a wrong value, which may refuse to be written.
+inline std::string shown(py::handle object) {
+    constexpr std::size_t kLongest = 80;
+    try {
+        const auto text = std::string(py::repr(object));
+        return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
+    } catch (const py::error_already_set&) {
+        return std::string("something of type ") + Py_TYPE(object.ptr())->tp_name;
+    }
+}
+
 // ConfigError unless `object` is an integer in [least, most].
 inline std::uint64_t integer(const python::Operation& operation, const char* name,
                              py::handle object, std::uint64_t least, std::uint64_t most) {
     const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
     if (!number) {
         PyErr_Clear();
-        operation.fail(std::string(name) + " must be an integer, got " +
-                       std::string(py::repr(object)));
+        operation.fail(std::string(name) + " must be an integer, got " + shown(object));
     }
     const std::uint64_t value = PyLong_AsUnsignedLongLong(number.ptr());
     const bool failed = PyErr_Occurred() != nullptr;
     PyErr_Clear();
     if (failed || value < least || value > most) {
         operation.fail(std::string(name) + " must be in [" + std::to_string(least) + ", " +
-                       std::to_string(most) + "], got " + std::string(py::str(number)));
+                       std::to_string(most) + "], got " + shown(number));
     }
     return value;
 }
@@ -46,7 +56,7 @@ inline std::uint64_t block_length(const python::Operation& operation, py::handle
 // A gradwire.kernels.RandomStream: (seed, key, step, rank, phase, first).
 inline RandomStream random_stream(const python::Operation& operation, py::handle object) {
     if (!py::isinstance<py::tuple>(object) || py::len(object) != 6) {
-        operation.fail("random must be a RandomStream, got " + std::string(py::repr(object)));
+        operation.fail("random must be a RandomStream, got " + shown(object));
     }
     const auto fields = py::reinterpret_borrow<py::tuple>(object);
     constexpr std::uint64_t kWord = 0xFFFFFFFFU;

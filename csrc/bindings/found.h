@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <string>
 
 #include "arrays.h"
@@ -45,6 +46,9 @@ struct Found {
 bool is_torch(py::handle object);
 
 Found find_torch(const Operation& operation, const char* name, py::handle tensor);
+
+// What an error says, without where it was raised.
+std::string first_line(const std::exception& error);
 
 [[noreturn]] void refuse_device(const Operation& operation, const char* name, py::handle object);
 

@@ -25,15 +25,18 @@ using python::without_lock;
 using std::uint64_t;
 
 Scale scale_named(const Operation& operation, py::handle object) {
-    const std::string name = py::str(object);
-    if (name == "absmax") {
+    const auto is = [&](const char* name) {
+        return PyUnicode_Check(object.ptr()) != 0 &&
+               PyUnicode_CompareWithASCIIString(object.ptr(), name) == 0;
+    };
+    if (is("absmax")) {
         return Scale::absmax;
     }
-    if (name == "l2") {
+    if (is("l2")) {
         return Scale::l2;
     }
-    if (name != "minmax") {
-        operation.fail("scale must be absmax, l2 or minmax, got " + name);
+    if (!is("minmax")) {
+        operation.fail("scale must be absmax, l2 or minmax, got " + shown(object));
     }
     return Scale::minmax;
 }

@@ -160,7 +160,15 @@ bool is_torch(py::handle object) {
 
 Found find_torch(const Operation& operation, const char* name, py::handle tensor) {
     Found found;
-    return find_quickly(tensor, &found) ? found : examine(operation, name, tensor);
+    try {
+        return find_quickly(tensor, &found) ? found : examine(operation, name, tensor);
+    } catch (py::error_already_set& error) {
+        if (error.matches(PyExc_RuntimeError) || error.matches(PyExc_NotImplementedError)) {
+            // A wrapper around other tensors, as of torch.func.
+            operation.fail(std::string(name) + " has no memory of its own: " + first_line(error));
+        }
+        throw;
+    }
 }
 
 }  // namespace gradwire::python

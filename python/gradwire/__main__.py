@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 
 from gradwire._version import __version__
@@ -22,10 +24,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         # A command may start the process again only if it was the process's own.
-        return int(options.run(options, restart=arguments is None))
+        code = int(options.run(options, restart=arguments is None))
+        sys.stdout.flush()
+        return code
     except GradwireError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _run_info(options: argparse.Namespace, restart: bool) -> int:

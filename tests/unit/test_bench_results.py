@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench_results import NUMEL, measurement, peer, report
@@ -153,13 +155,72 @@ def test_comparison_by_the_shortest_times() -> None:
 
 
 def test_comparing_unlike_sizes_is_refused() -> None:
-    with pytest.raises(ConfigError, match="numel differs: 1000 and 2000"):
+    with pytest.raises(ConfigError, match="n differs: 1000 and 2000"):
         compare(report(), report(numel=2000))
 
 
 def test_comparing_what_has_nothing_in_common_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no row in common"):
+    with pytest.raises(ConfigError, match="no row of gradwire's in common"):
         compare(report(measurement("topk", [1.0])), report(measurement("select", [1.0])))
+
+
+DAMAGE = {
+    "no settings": lambda content: content.update(settings={}),
+    "no elements": lambda content: content["settings"].update(numel=0),
+    "no machine": lambda content: content.update(environment={}),
+    "odd machine": lambda content: content.update(environment={"machine": 5}),
+    "no times": lambda content: content["rows"][0].update(seconds=[]),
+    "words": lambda content: content["rows"][0].update(seconds=["x"]),
+    "no copies": lambda content: content["rows"][0].update(copy_seconds=[0.0]),
+    "not a number": lambda content: content["rows"][0].update(seconds=[float("nan")]),
+    "odd row": lambda content: content["rows"][0].update(row=[1]),
+    "rows": lambda content: content.update(rows=5),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_files_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[dict[str, Any]], None]
+) -> None:
+    path = tmp_path / "a.json"
+    write_report(report(measurement("topk", [1.0])), path)
+    content = json.loads(path.read_text())
+    damage(content)
+    path.write_text(json.dumps(content))
+    assert main(["bench", "compare", str(path), str(path)]) == 2
+    assert "is no result of 'bench kernels --json'" in capsys.readouterr().err
+
+
+def test_deep_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match="is no result of"):
+        read_report(tmp_path / "a.json")
+
+
+def test_wrong_results_are_noted_by_a_comparison(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.json"
+    write_report(report(measurement("topk", [1.0], wrong=3)), path)
+    assert main(["bench", "compare", str(path), str(path)]) == 0
+    assert f"# wrong results in {path}: topk" in capsys.readouterr().out
+
+
+def test_output_that_nobody_reads_to_its_end() -> None:
+    job = subprocess.run(
+        f"{sys.executable} -m gradwire bench kernels --list | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in job.stderr
+    assert "BrokenPipe" not in job.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_is_an_error_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="cannot write /dev/full: No space left"):
+        write_report(report(measurement("topk", [1.0])), Path("/dev/full"))
 
 
 @pytest.mark.parametrize("limit", ["nan", "0", "-1.1"])

@@ -94,6 +94,97 @@ def test_wrong_scalars_are_config_errors(call, wrong):
         call(wrong)
 
 
+class Exporter:
+    """An array that offers DLPack and nothing else."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_dlpack_is_all_that_an_array_needs():
+    x = np.arange(1, 2001, dtype=np.float32)
+    expected = kernels.topk(x, 3)
+    found = kernels.topk(Exporter(x), 3)
+    assert np.array_equal(found.indices, expected.indices)
+    assert np.array_equal(kernels.quantize(Exporter(x), 4, 16).codes, kernels.quantize(x, 4, 16)[0])
+    assert np.array_equal(kernels.add(Exporter(x), x), 2 * x)
+    assert kernels.kth_magnitude(Exporter(x), 3) == 1998
+    packed = kernels.pack_bits(np.arange(16, dtype=np.uint8), 4)
+    assert kernels.unpack_bits(Exporter(packed), 16, 4).tolist() == list(range(16))
+
+
+def test_longer_outputs_by_dlpack_come_back_as_views():
+    acc, residual = np.arange(16, dtype=np.float32), np.ones(16, np.float32)
+    indices, values = np.zeros(20, np.uint32), np.zeros(20, np.float32)
+    found = kernels.compensate_select(acc, residual, 3.0, acc, Exporter(indices), values)
+    assert found.indices.tolist() == list(range(2, 16))
+    assert np.shares_memory(found.indices, indices)
+    codes = np.zeros(90, np.uint8)
+    result = kernels.quantize(np.ones(16, np.float32), 4, 16, out_codes=Exporter(codes))
+    assert np.shares_memory(result.codes, codes)
+    assert result.codes.size == 8
+    assert kernels.pack_bits(np.zeros(16, np.uint8), 4, Exporter(codes)).size == 8
+    assert kernels.histogram(acc, 19, 12, out=Exporter(np.zeros(5000, np.uint64))).size == 4096
+
+
+def test_masked_arrays_are_refused():
+    masked = np.ma.masked_array(np.ones(4, np.float32), [True, False, False, False])
+    with pytest.raises(ConfigError, match=r"x must not be masked: call its filled\(\) first"):
+        kernels.absmax(masked)
+
+
+def test_scalar_outputs_are_refused():
+    for out in (np.array(1, np.uint16), np.float32(1), {}, set()):
+        with pytest.raises(ConfigError, match="out must"):
+            kernels.random_bits(0, kernels.RandomStream(0, 0, 0), out)
+
+
+class Rude:
+    def __index__(self):
+        raise RuntimeError("no")
+
+    __float__ = __repr__ = __str__ = __len__ = __index__
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: kernels.topk(X, Rude()),
+        lambda: kernels.scale(X, Rude()),
+        lambda: kernels.quantize(X, Rude(), 16),
+        lambda: kernels.quantize(X, 4, 16, scale=Rude()),
+        lambda: kernels.quantize(X, 4, 16, random=Rude()),
+        lambda: kernels.encode_indices(ROOM[0][:0], 0, 64, Rude()),
+        lambda: kernels.topk(Rude(), 1),
+        lambda: kernels.topk(X, 10**5000),
+        lambda: kernels.quantize(X, 10**5000, 16),
+        lambda: kernels.quantize(X, 4, 16, scale="\ud800"),
+        lambda: kernels.quantize(X, 4, 16, scale=np.array([1, 2])),
+        lambda: kernels.scale(X, "2"),
+        lambda: kernels.scale(np.zeros(4, [("a", "f4")]), 2.0),
+        lambda: kernels.native.use_isa(np.array([1, 2])),
+        lambda: kernels.native.use_threads(10**5000),
+        lambda: kernels.fnv1a32(5),
+        lambda: kernels.philox4x32(5, (0, 0)),
+    ],
+)
+def test_rude_arguments_are_config_errors(call):
+    with pytest.raises(ConfigError):
+        call()
+
+
+def test_wrappers_of_other_tensors_are_refused():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ConfigError, match="has no memory of its own"):
+        torch.func.vmap(lambda x: kernels.add(x, x))(torch.randn(3, 4))
+
+
 class Foreign:
     """An object whose DLPack says what it is told to say."""
 

@@ -225,7 +225,7 @@ REFUSED = {
     "block must be in [0, 65536], got -16": {"block": -16},
     "levels must be in [1, 7], got 8": {"levels": 8},
     "levels must be None with minmax": {"levels": 3, "scale": "minmax"},
-    "scale must be absmax, l2 or minmax, got max": {"scale": "max"},
+    "scale must be absmax, l2 or minmax, got 'max'": {"scale": "max"},
     "random must be a RandomStream": {"random": 3},
     "random.phase must be in [0, 1], got 2": {"random": RandomStream(1, 2, 3, phase=2)},
     "given must have 1 elements, got 2": {"given": np.ones(2, np.float32)},

@@ -266,12 +266,14 @@ def test_wrong_counts(count: Any) -> None:
         ({"GRADWIRE_THREADS": "many"}, "ConfigError: GRADWIRE_THREADS must be a number"),
         ({"GRADWIRE_THREADS": "0"}, "ConfigError: GRADWIRE_THREADS must be a number from 1 to 64"),
         ({"GRADWIRE_THREADS": "65"}, "ConfigError: GRADWIRE_THREADS must be a number from 1 to"),
-        ({"GRADWIRE_ISA": "sse9"}, "ConfigError: GRADWIRE_ISA must be one that this processor"),
+        ({"GRADWIRE_ISA": "sse9"}, "ConfigError: GRADWIRE_ISA must be one of generic"),
     ],
 )
 def test_environment(variables: dict[str, str], expected: str) -> None:
     others = {k: v for k, v in os.environ.items() if not k.endswith("_THREADS")}
-    program = "from gradwire.kernels import native; print(native.current_threads())"
+    program = (
+        "from gradwire.kernels import native; native.current_isa(); print(native.current_threads())"
+    )
     job = subprocess.run(
         [sys.executable, "-c", program],
         env={**others, **variables},
@@ -281,6 +283,22 @@ def test_environment(variables: dict[str, str], expected: str) -> None:
         check=False,
     )
     assert expected in job.stdout
+
+
+@pytest.mark.parametrize("variable", ["GRADWIRE_ISA", "GRADWIRE_THREADS"])
+def test_a_wrong_environment_is_an_error_of_the_command_not_of_the_import(variable: str) -> None:
+    environment = {**os.environ, variable: "wrong"}
+    for words, code in (["--version"], 0), (["bench", "kernels", "--n", "100"], 2):
+        job = subprocess.run(
+            [sys.executable, "-m", "gradwire", *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert job.returncode == code, job.stderr
+        assert "Traceback" not in job.stderr
+        assert code == 0 or f"{variable} must be" in job.stderr
 
 
 @needs_threads

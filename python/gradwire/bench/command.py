@@ -183,9 +183,11 @@ def _run_compare(options: argparse.Namespace, restart: bool) -> int:
     tolerance = TOLERANCE if options.fail_above is None else options.fail_above
     if not tolerance > 0.0:
         raise ConfigError(f"bench compare: --fail-above must be above 0, got {tolerance}")
-    comparisons = compare(
-        read_report(options.before), read_report(options.after), tolerance, options.statistic
-    )
+    before, after = read_report(options.before), read_report(options.after)
+    comparisons = compare(before, after, tolerance, options.statistic)
+    for path, report in ((options.before, before), (options.after, after)):
+        if report.wrong_rows:
+            print(f"# wrong results in {path}: {', '.join(report.wrong_rows)}")
     print("\n".join(comparison_lines(comparisons, tolerance)))
     return int(options.fail_above is not None and any(each.slower for each in comparisons))
 

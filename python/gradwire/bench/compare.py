@@ -12,6 +12,8 @@ from gradwire.errors import ConfigError
 
 TOLERANCE = 1.10  # above which a row is called slower: two runs on a quiet machine differ less
 
+_NAMES = {"numel": "n", "density": "density"}  # what must be alike, as the command line names it
+
 Statistic = Literal["median", "min"]
 
 
@@ -39,16 +41,16 @@ def compare(
         ConfigError: the reports are about vectors of different size or density, or have nothing
             in common.
     """
-    for setting in ("numel", "density"):
+    for setting in _NAMES:
         if before.settings[setting] != after.settings[setting]:
             raise ConfigError(
-                f"bench compare: {setting} differs: {before.settings[setting]} and "
+                f"bench compare: {_NAMES[setting]} differs: {before.settings[setting]} and "
                 f"{after.settings[setting]}; only like can be compared with like"
             )
     old = {each.key: each for each in before.measurements}
     new = {each.key: each for each in after.measurements}
-    if not old.keys() & new.keys():
-        raise ConfigError("bench compare: the two have no row in common")
+    if not any(old[key].peer is None for key in old.keys() & new.keys()):
+        raise ConfigError("bench compare: the two have no row of gradwire's in common")
     comparisons = []
     for key in [*new, *(key for key in old if key not in new)]:
         times = [_copies(found.get(key), statistic) for found in (old, new)]

@@ -27,6 +27,8 @@ def plot(report: Report, path: Path) -> None:
         ConfigError: the report has no rows of gradwire's own, or matplotlib does not know the
             format.
     """
+    if not path.suffix:
+        raise ConfigError(f"bench plot: {path} must end in the format, such as .svg or .png")
     figure_type = _figure_type()
     own = [each for each in report.measurements if each.peer is None]
     if not own:
@@ -41,9 +43,10 @@ def plot(report: Report, path: Path) -> None:
     _draw_peers(axes, rows, [each for each in report.measurements if each.peer is not None])
     _label(axes, rows, report)
     try:
-        # Without a date, the same result is the same file.
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except ValueError as error:
+        # Without a date and with names that are not random, the same result is the same file.
+        with importlib.import_module("matplotlib").rc_context({"svg.hashsalt": "gradwire"}):
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    except (ValueError, OSError) as error:
         raise ConfigError(f"bench plot: {path}: {error}") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -92,13 +92,22 @@ class Report:
 
 def check_writable(path: Path) -> None:
     """Raise ConfigError if a file cannot be written: before the work, not after it."""
-    target = path if path.exists() else path.absolute().parent
-    if path.is_dir() or not target.exists() or not os.access(target, os.W_OK):
-        raise ConfigError(f"bench: cannot write {path}: no such folder, or not permitted")
+    try:
+        new = not path.exists()
+        with path.open("ab"):
+            pass
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise _cannot("write", path, error) from None
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write a report as JSON."""
+    """Write a report as JSON.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     content = {
         "format": FORMAT,
         "benchmark": "kernels",
@@ -107,7 +116,10 @@ def write_report(report: Report, path: Path) -> None:
         "notes": report.notes,
         "rows": [each.to_json() for each in report.measurements],
     }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    try:
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise _cannot("write", path, error) from None
 
 
 def read_report(path: Path) -> Report:
@@ -122,10 +134,31 @@ def read_report(path: Path) -> Report:
             raise ValueError(f"format {content['format']} of {content['benchmark']!r}")
         names = Measurement.__dataclass_fields__
         rows = [Measurement(**{name: row[name] for name in names}) for row in content["rows"]]
-        return Report(content["settings"], content["environment"], rows, content["notes"])
+        report = Report(content["settings"], content["environment"], rows, content["notes"])
+        _check_content(report)
     except OSError as error:
-        raise ConfigError(f"bench: cannot read {path}: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError) as error:
+        raise _cannot("read", path, error) from None
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        why = f"it has no {error}" if isinstance(error, KeyError) else error
         raise ConfigError(
-            f"bench: {path} is no result of 'bench kernels --json' of this version ({error})"
+            f"bench: {path} is no result of 'bench kernels --json' of this version ({why})"
         ) from None
+    return report
+
+
+def _check_content(report: Report) -> None:
+    """Raise what comes of it if a part is not what write_report writes."""
+    settings = report.settings
+    if not (settings["numel"] > 0 and 0 < settings["density"] <= 1):
+        raise ValueError("numel and density must be above 0")
+    str(report.environment["machine"]["processor"])
+    for each in report.measurements:
+        hash(each.key)
+        times = [*each.seconds, *each.copy_seconds, each.nbytes, each.numel]
+        if not all(math.isfinite(time) and time > 0 for time in times):
+            raise ValueError(f"times of {each.row} must be above 0")
+        each.to_json()
+
+
+def _cannot(do: str, path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"bench: cannot {do} {path}: {error.strerror}")

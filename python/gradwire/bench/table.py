@@ -29,6 +29,10 @@ def heading(report: Report) -> list[str]:
     ]
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3f}" if seconds >= 1e-4 else f"{seconds * 1e3:.5f}"
+
+
 def line(each: Measurement, own: Measurement | None, single: Measurement | None) -> str:
     """Return a measurement's line.
 
@@ -41,7 +45,7 @@ def line(each: Measurement, own: Measurement | None, single: Measurement | None)
     wrong = "-" if each.wrong is None else str(each.wrong)
     return (
         f"{name:<{NAME_WIDTH}} {each.isa or '-':<7} {each.threads:>3} {each.copies:>7.3f} "
-        f"{each.copies_min:>7.3f} {each.floor:>6.3f} {each.median_seconds * 1e3:>8.3f} "
+        f"{each.copies_min:>7.3f} {each.floor:>6.3f} {_milliseconds(each.median_seconds):>8} "
         f"{each.gigabytes_per_second:>6.2f} {ratio:>6} {faster:>5} {wrong:>6}"
     )
 

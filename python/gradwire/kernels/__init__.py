@@ -5,8 +5,11 @@ fewer than 2**32 elements. Anything else raises ConfigError naming the argument,
 raises MissingDependencyError. Nothing is copied or converted behind the caller's back, and native
 code runs without the interpreter lock. Results are bit-identical to the NumPy specification in
 `gradwire.kernels.reference`. Kernels that take float64 compute with what ``x.astype(np.float32)``
-gives: rounded to nearest even, infinite beyond float32's range. The sum of two NaNs is NaN, but
-which of the two payloads it carries is not specified.
+gives: rounded to nearest even, infinite beyond float32's range. What comes out of arithmetic with
+NaN, or of its conversion to another type, is NaN; its sign and payload are not specified.
+
+Outputs may be longer than needed: what is written is their beginning, which is returned. What lies
+behind may be written over too, up to the end.
 """
 
 from gradwire.kernels.arithmetic import add, scale, scale_add

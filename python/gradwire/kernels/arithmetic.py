@@ -48,4 +48,4 @@ def scale_add(x: Array, factor: float, out: Array) -> Array:
 
 
 def _out(like: Array, out: Array | None) -> Array:
-    return allocate(length(like), dtype_name(like) or "float32", like) if out is None else out
+    return allocate(length(like), dtype_name(like), like) if out is None else out

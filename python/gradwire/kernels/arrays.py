@@ -33,26 +33,31 @@ def is_tensor(array: object) -> bool:
     return torch is not None and isinstance(array, torch.Tensor)
 
 
+def _as_numpy(array: Array) -> NDArray[Any]:
+    """Return the memory of an array that is neither NumPy's nor torch's."""
+    return array if isinstance(array, np.ndarray) else np.from_dlpack(array)
+
+
 def length(array: Array) -> int:
     """Return the number of elements of a vector; 0 for what is none, which is refused later."""
     if type(array) is np.ndarray:
         return array.size
-    try:
-        size: int = array.numel()  # of tensors; len() takes several times as long
+    if is_tensor(array):
+        size: int = array.numel()  # len() takes several times as long
         return size
-    except (AttributeError, TypeError):
-        pass
     try:
-        return len(array)
-    except TypeError:
+        return int(_as_numpy(array).size)
+    except Exception:  # of a class that is not ours
         return 0
 
 
 def trimmed(array: Array, size: int) -> Array:
-    """Return the first elements of a vector; itself if it is no longer than that."""
+    """Return the first elements of a vector; itself if it is no longer, or is no vector."""
     if type(array) is np.ndarray:  # the usual case; calls of Python add up
-        return array if array.size <= size else array[:size]
-    return array if length(array) <= size else array[:size]
+        return array if array.size <= size or array.ndim != 1 else array[:size]
+    if length(array) <= size or getattr(array, "ndim", 1) != 1:
+        return array
+    return array[:size] if is_tensor(array) else _as_numpy(array)[:size]
 
 
 def aligned(size: int, dtype: str = "float32") -> NDArray[Any]:
@@ -121,5 +126,6 @@ def output(who: str, out: Array | None, n: int, dtype: str, like: Array) -> Arra
 
 
 def dtype_name(array: Array) -> str:
-    """Return the name of an array's dtype, such as "bfloat16", in NumPy's and torch's spelling."""
-    return str(getattr(array, "dtype", "")).removeprefix("torch.")
+    """Return the name of an array's floating-point dtype; "float32" for others."""
+    name = str(getattr(array, "dtype", "")).removeprefix("torch.")
+    return name if name in ("float32", "float16", "bfloat16", "float64") else "float32"

@@ -34,7 +34,7 @@ def pack_bits(codes: Array, bits: int, out: Array | None = None) -> Array:
     bits = integer("pack_bits: bits", bits, 1, _MOST_BITS)
     if out is None:
         out = allocate(native.cpu.packed_size(length(codes), bits), "uint8", codes)
-    return out[: native.cpu.pack_bits(codes, bits, out)]
+    return trimmed(out, native.cpu.pack_bits(codes, bits, out))
 
 
 def unpack_bits(
@@ -69,7 +69,7 @@ def pack_base3(codes: Array, out: Array | None = None) -> Array:
     """
     if out is None:
         out = allocate(native.cpu.base3_size(length(codes)), "uint8", codes)
-    return out[: native.cpu.pack_base3(codes, out)]
+    return trimmed(out, native.cpu.pack_base3(codes, out))
 
 
 def unpack_base3(

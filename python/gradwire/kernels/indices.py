@@ -31,7 +31,7 @@ from __future__ import annotations
 from gradwire.errors import ConfigError, WireError
 from gradwire.kernels import native
 from gradwire.kernels.arguments import WORD, choice, integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, message
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, message, trimmed
 from gradwire.kernels.arrays import length as length_of
 
 _CODECS: dict[str, int] = {
@@ -82,7 +82,7 @@ def encode_indices(
     if out is None:
         size = native.cpu.encoded_size(length_of(indices), length, number)[1]
         out = allocate(size, "uint8", indices)
-    return out[: native.cpu.encode_indices(indices, begin, length, number, out)]
+    return trimmed(out, native.cpu.encode_indices(indices, begin, length, number, out))
 
 
 def decode_indices(
@@ -109,7 +109,7 @@ def decode_indices(
     if out is None:
         out = allocate(count, "uint32", data)
     native.cpu.decode_indices(data, count, begin, length, number, out)
-    return out[:count]
+    return trimmed(out, count)
 
 
 def _require_size(size: int, count: int, length: int, codec: int) -> None:

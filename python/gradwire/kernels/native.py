@@ -12,9 +12,11 @@ one thread, because ranks usually share a machine. Environment variables, read a
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
-from gradwire.errors import ConfigError, require_integer
+from gradwire.errors import ConfigError
+from gradwire.kernels.arguments import choice, integer
 from gradwire.kernels.openmp import load_cpu
 
 ISA_VARIABLE = "GRADWIRE_ISA"
@@ -22,8 +24,7 @@ THREADS_VARIABLE = "GRADWIRE_THREADS"
 
 _cpu: Any = load_cpu()
 cpu: Any  # the operations, as the module _cpu.avx512 (or another) has them
-_ever_threaded = False  # in this process
-_parent_threaded = False  # before this process was forked
+_forked = False
 
 
 def isas() -> tuple[str, ...]:
@@ -44,12 +45,8 @@ def use_isa(name: str | None) -> None:
         ConfigError: no such set, or this processor does not have it.
     """
     global cpu
-    name = name or isas()[-1]
-    if name not in isas():
-        raise ConfigError(
-            f"instruction set {name!r} does not run here; this processor has {', '.join(isas())}"
-        )
-    cpu = getattr(_cpu, name)
+    known = isas()
+    cpu = getattr(_cpu, choice("instruction set", name, known) if name is not None else known[-1])
 
 
 def has_threads() -> bool:
@@ -70,45 +67,60 @@ def current_threads() -> int:
 def use_threads(count: int) -> None:
     """Let calls, whoever makes them, use up to `count` threads, 1 to 64.
 
-    Without OpenMP (see `has_threads`) there is one whatever is said. A forked process begins with
-    one, and stays with it if its parent ever had more.
+    Without OpenMP (see `has_threads`) there is one whatever is said. A forked process has one and
+    stays with it: OpenMP, which torch may have used too, would wait for threads of its parent.
 
     Raises:
         ConfigError: count is not an integer in that range, or the process cannot have threads.
     """
-    global _ever_threaded
-    require_integer("threads", count, 1)
-    if count > max_threads():
-        raise ConfigError(f"threads must be at most {max_threads()}, got {count}")
-    if count > 1 and _parent_threaded:
+    if isinstance(count, bool):
+        raise ConfigError(f"threads must be an integer, got {count}")
+    count = integer("threads", count, 1, max_threads())
+    if count > 1 and _forked:
         raise ConfigError(
-            "threads must be 1 in a process forked from one that had more, whose threads OpenMP "
-            "would wait for: spawn the process, or raise the number only in the child"
+            "threads must be 1 in a forked process: OpenMP would wait for threads of its parent; "
+            "spawn the process instead"
         )
-    _ever_threaded = _ever_threaded or count > 1
     _cpu.set_threads(count)
 
 
+class _Refusing:
+    """Stands in for the operations where the environment asks for what cannot be."""
+
+    def __init__(self, error: ConfigError) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
 def _use_environment() -> None:
-    name = os.environ.get(ISA_VARIABLE) or None
-    if name is not None and name not in isas():
-        raise ConfigError(
-            f"{ISA_VARIABLE} must be one that this processor has, {', '.join(isas())}, got {name!r}"
-        )
-    use_isa(name)
+    """Do what the variables say; what is wrong with them is raised at the first use.
+
+    At the import of gradwire nobody could catch it, nor ask for help or for the version.
+    """
+    global cpu
+    try:
+        _use_variables()
+    except ConfigError as error:
+        cpu = _Refusing(error)
+
+
+def _use_variables() -> None:
+    name = os.environ.get(ISA_VARIABLE)
+    use_isa(choice(ISA_VARIABLE, name, isas()) if name else None)
     most = max_threads()
     if text := os.environ.get(THREADS_VARIABLE):
-        if not text.isdecimal() or not 1 <= int(text) <= most:
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
             raise ConfigError(f"{THREADS_VARIABLE} must be a number from 1 to {most}, got {text!r}")
         use_threads(int(text))
-    elif (text := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]).isdecimal():
-        use_threads(min(max(int(text), 1), most))
+    elif found := re.match("[0-9]{1,9}", os.environ.get("OMP_NUM_THREADS", "")):
+        use_threads(min(max(int(found[0]), 1), most))
 
 
 def _after_fork() -> None:
-    """Leave OpenMP alone where it would wait for threads that only the parent has."""
-    global _parent_threaded
-    _parent_threaded = _parent_threaded or _ever_threaded
+    global _forked
+    _forked = True
     use_threads(1)
 
 

@@ -177,12 +177,12 @@ def outputs(
 
 def _scale_count(n: int, block: int, scale: str) -> int:
     blocks = -(-n // block) if block else int(n != 0)
-    return 2 * blocks if scale == "minmax" else blocks
+    return 2 * blocks if isinstance(scale, str) and scale == "minmax" else blocks
 
 
 def _whole(number: int) -> int:
     """Return a number that sizes can be computed from; the native code refuses wrong ones."""
     try:
         return max(index(number), 0)
-    except TypeError:
+    except Exception:  # of a class that is not ours
         return 0

@@ -11,8 +11,8 @@ import numpy as np
 
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
-from gradwire.kernels.arguments import WORD, integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array
+from gradwire.kernels.arguments import WORD, integer, shown
+from gradwire.kernels.arrays import MAX_LENGTH, Array, trimmed
 
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
@@ -20,8 +20,10 @@ _FNV_PRIME = 0x01000193
 
 def fnv1a32(name: str) -> int:
     """Return the 32-bit FNV-1a hash of name in UTF-8: the key word of a tensor's random numbers."""
+    if not isinstance(name, str):
+        raise ConfigError(f"fnv1a32: name must be a string, got {shown(name)}")
     value = _FNV_OFFSET
-    for byte in name.encode():
+    for byte in name.encode(errors="surrogatepass"):
         value = ((value ^ byte) * _FNV_PRIME) % WORD
     return value
 
@@ -58,10 +60,10 @@ def random_indices(
         out = np.empty(k, np.uint32)
     bitmap = np.zeros(native.cpu.random_indices_words(n), np.uint64)
     native.cpu.random_indices(n, k, seed, key, step, bitmap, out)
-    return out[:k]
+    return trimmed(out, k)
 
 
 def _words(who: str, words: Sequence[int], count: int) -> list[int]:
-    if len(words) != count:
-        raise ConfigError(f"{who} must be {count} words of 32 bits, got {len(words)}")
+    if not isinstance(words, Sequence) or len(words) != count:
+        raise ConfigError(f"{who} must be {count} words of 32 bits, got {shown(words)}")
     return [integer(who, word, 0, WORD - 1) for word in words]

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
-from gradwire.kernels.arrays import Array, allocate, length
+from gradwire.kernels.arguments import shown
+from gradwire.kernels.arrays import Array, allocate, length, trimmed
 from gradwire.kernels.buffers import entries
 
 
@@ -64,7 +65,7 @@ def merge(
     """
     for name, chunks in (("index_chunks", index_chunks), ("value_chunks", value_chunks)):
         if not isinstance(chunks, Sequence):
-            raise ConfigError(f"merge: {name} must be a list of arrays, got {chunks!r}")
+            raise ConfigError(f"merge: {name} must be a list of arrays, got {shown(chunks)}")
     if len(index_chunks) != len(value_chunks):
         raise ConfigError(
             "merge: index_chunks and value_chunks must be of one length, "
@@ -76,7 +77,7 @@ def merge(
     most = 0 if out_values is not None else sum(length(chunk) for chunk in index_chunks)
     indices, values = entries(out_indices, out_values, most, like)
     count = native.cpu.merge(list(index_chunks), list(value_chunks), indices, values)
-    return indices[:count], values[:count]
+    return trimmed(indices, count), trimmed(values, count)
 
 
 def intersect(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -87,4 +88,4 @@ def intersect(a: Array, b: Array, out: Array | None = None) -> Array:
     """
     if out is None:
         out = allocate(min(length(a), length(b)), "uint32", a)
-    return out[: native.cpu.intersect(a, b, out)]
+    return trimmed(out, native.cpu.intersect(a, b, out))

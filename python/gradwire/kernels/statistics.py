@@ -11,7 +11,7 @@ import numpy as np
 
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
-from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length, trimmed
 
 MAX_HISTOGRAM_BITS = 24
 MAGNITUDE_BITS = 31
@@ -59,7 +59,7 @@ def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | Non
     if out is None:
         out = allocate(bins, "uint64", x)
     native.cpu.histogram(x, shift, bits, prefix, out)
-    return out[:bins]
+    return trimmed(out, bins)
 
 
 def kth_magnitude(x: Array, k: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
-from gradwire.kernels.arguments import WORD, integer
+from gradwire.kernels.arguments import WORD, integer, shown
 from gradwire.kernels.arrays import Array, allocate, length
 
 MAX_HADAMARD_BLOCK = 2**24
@@ -47,7 +47,7 @@ def hadamard(
     if block & (block - 1):
         raise ConfigError(f"hadamard: block must be a power of two, got {block}")
     if not (signs is None or isinstance(signs, str)) or signs not in _SIGNS:
-        raise ConfigError(f"hadamard: signs must be None, 'before' or 'after', got {signs!r}")
+        raise ConfigError(f"hadamard: signs must be None, 'before' or 'after', got {shown(signs)}")
     if out is None:
         out = allocate(length(x), "float32", x)
     native.cpu.hadamard(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,9 @@ from gradwire.kernels.reference.selection import Floats, add
 ZERO_CODE = 127
 
 
+@cache
 def dynamic_table() -> Floats:
-    """Return the 256 numbers, from the lowest to the highest."""
+    """Return the 256 numbers, from the lowest to the highest; read-only."""
     sizes = []
     for decade in range(7):
         parts = 2 ** (6 - decade)
@@ -22,6 +24,7 @@ def dynamic_table() -> Floats:
             middle = Fraction(1, 10) + Fraction(9, 10) * Fraction(2 * part + 1, 2 * parts)
             sizes.append(_nearest_float32(middle / 10**decade))
     table: Floats = np.sort(np.array([*sizes, *(-size for size in sizes), 0, 1], np.float32))
+    table.flags.writeable = False
     return table
 
 
