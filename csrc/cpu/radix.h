@@ -26,12 +26,12 @@ constexpr std::uint64_t kShort = std::uint64_t{1} << 14;
 constexpr Digit kTinyDigits[] = {{23, 8}, {15, 8}, {7, 8}, {0, 7}};
 constexpr std::uint64_t kTiny = std::uint64_t{1} << 10;
 constexpr std::uint64_t kBins = std::uint64_t{1} << 13;
-// Tables in turn: neighbours that fall into one bin do not wait for each other's store.
+// Tables in turn: neighbours that fall into one bin do not wait for each other's store. A bin's
+// counts lie side by side, so that no two tables have addresses with the same low 12 bits, by which
+// processors guess what to wait for: one wrong guess, and for some tenths of a second every count
+// waits for the one before it.
 constexpr std::uint64_t kTables = 4;
-// From one to the next, in entries. Processors compare the low 12 bits of addresses first: at a
-// distance of whole pages they would take one table's bin for the other's, and wait.
-constexpr std::uint64_t kStride = kBins + 272;
-constexpr std::uint64_t kCounts = kTables * kStride;
+constexpr std::uint64_t kCounts = kTables * kBins;
 constexpr std::uint64_t kCountsBytes = kCounts * sizeof(std::uint32_t);
 
 // Of the tables that vectors up to this length need.
@@ -52,10 +52,21 @@ inline void reset_counts(std::uint32_t* counts) noexcept {
     __builtin_memset(counts, 0, kCountsBytes);
 }
 
+// Leaves the sum of all tables in the first kBins counts.
 inline void add_up_tables(std::uint32_t* counts) noexcept {
     for (std::uint64_t b = 0; b < kBins; ++b) {
-        counts[b] += counts[kStride + b] + counts[2 * kStride + b] + counts[3 * kStride + b];
+        const std::uint32_t* const all = counts + kTables * b;
+        counts[b] = all[0] + all[1] + all[2] + all[3];
     }
+}
+
+template <int pair>
+GRADWIRE_SIMD void count_two(Words places, std::uint32_t* counts) noexcept {
+    static_assert(kTables % 2 == 0);
+    constexpr std::uint64_t kTable = 2 * pair % kTables;
+    const std::uint64_t two = two_lanes<pair>(places);
+    ++counts[static_cast<std::uint32_t>(two) + kTable];
+    ++counts[(two >> 32) + kTable + 1];
 }
 
 // Adds sixteen elements to the counts of their leading bits, those from `shift` on: at most 13.
@@ -64,15 +75,17 @@ GRADWIRE_SIMD void count_leading_bits(Floats x, Words shift, std::uint32_t* coun
                                       std::uint64_t* zeros) noexcept {
     const Words bits = magnitudes(x);
     *zeros += count_lanes(equal(bits, words(0)));
-    // Aligned: what was stored across a cache line is not forwarded to the loads.
-    alignas(64) std::uint32_t bins[kLanes];
-    store(bins, shift_right(bits, shift));
-    for (std::uint64_t i = 0; i < kLanes; i += kTables) {
-        ++counts[bins[i]];
-        ++counts[kStride + bins[i + 1]];
-        ++counts[2 * kStride + bins[i + 2]];
-        ++counts[3 * kStride + bins[i + 3]];
-    }
+    // By registers: by way of memory each bin would have to be forwarded from a store.
+    const Words places = shift_left<2>(shift_right(bits, shift));
+    static_assert(kTables == 1U << 2U);
+    count_two<0>(places, counts);
+    count_two<1>(places, counts);
+    count_two<2>(places, counts);
+    count_two<3>(places, counts);
+    count_two<4>(places, counts);
+    count_two<5>(places, counts);
+    count_two<6>(places, counts);
+    count_two<7>(places, counts);
 }
 
 // Adds the elements i, begin <= i < end, to the counts of their leading bits.
@@ -137,12 +150,13 @@ inline void add_table(const std::uint32_t* from, std::uint64_t bins, std::uint64
     }
 }
 
-// Counts the first digit of all of x, in the first of the tables if threads share the work.
+// Counts the first digit of all of x: adds to counts, of which all kCounts must be 0.
 template <typename T>
 void count_all_first_digits(const T* x, std::uint64_t n, std::uint32_t* counts) noexcept {
     const Parts parts = large_parts(n, kLanes);
     if (parts.count == 1) {
         count_range(Plain<T>{x}, 0, n, kDigits[0].shift, counts);
+        add_up_tables(counts);
         return;
     }
     for_each_part(parts, [=](std::uint64_t part) {
@@ -215,7 +229,6 @@ Cut narrow(const T* x, std::uint64_t n, std::uint64_t k, std::uint64_t room,
         if (level == 0 && n >= kShort) {
             reset_counts(counts);
             count_all_first_digits(x, n, counts);
-            add_up_tables(counts);
         } else {
             __builtin_memset(counts, 0, sizeof(std::uint32_t) << digit.bits);
             count_all_digits(x, n, digit, prefix, counts);

@@ -63,6 +63,11 @@ GRADWIRE_SIMD Floats load(const double* p) noexcept {
     return {load_eight(p), load_eight(p + 8)};
 }
 
+template <int pair>
+GRADWIRE_SIMD std::uint64_t two_lanes(Words x) noexcept {
+    const __m128i four = _mm256_extracti128_si256(pair < 4 ? x.low : x.high, pair % 4 / 2);
+    return static_cast<std::uint64_t>(_mm_extract_epi64(four, pair % 2));
+}
 GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
     store_256(p, x.low);
     store_256(p + 8, x.high);

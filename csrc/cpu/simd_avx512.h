@@ -61,6 +61,12 @@ GRADWIRE_SIMD Floats load(const double* p) noexcept {
                                1)};
 }
 
+// Lanes 2 pair and, in the high half, 2 pair + 1.
+template <int pair>
+GRADWIRE_SIMD std::uint64_t two_lanes(Words x) noexcept {
+    const __m128i four = _mm512_extracti32x4_epi32(x.v, pair / 2);
+    return static_cast<std::uint64_t>(_mm_extract_epi64(four, pair % 2));
+}
 GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
     _mm512_storeu_si512(p, x.v);
 }

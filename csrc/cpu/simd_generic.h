@@ -86,6 +86,10 @@ GRADWIRE_SIMD void store(float16* p, Floats x) noexcept {  // to nearest even
         p[i] = to_float16(x.lane[i]);
     }
 }
+template <int pair>
+GRADWIRE_SIMD std::uint64_t two_lanes(const Words& x) noexcept {
+    return x.lane[2 * pair] | std::uint64_t{x.lane[2 * pair + 1]} << 32;
+}
 GRADWIRE_SIMD void store(std::uint32_t* p, Words x) noexcept {
     std::memcpy(p, x.lane, sizeof x.lane);
 }

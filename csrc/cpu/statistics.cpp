@@ -83,7 +83,6 @@ Bin first_bin(const T* x, std::uint64_t n, std::uint64_t k, std::uint32_t* count
     }
     reset_counts(counts);
     count_all_first_digits(x, n, counts);
-    add_up_tables(counts);
     return find_bin(counts, kBins, k);
 }
 
