@@ -20,7 +20,7 @@ _PLOT = """Draws a file of 'bench kernels --json': time and floor of each row, i
 
 # Of memory per element: what the vectors of any row take, and what most of them take with peers.
 _BYTES_OF_ANY_ROW = 16
-_BYTES_OF_ALL_ROWS = 90
+_BYTES_OF_ALL_ROWS = 110
 
 
 def add_bench(commands: Any) -> None:
