@@ -72,8 +72,8 @@ void scatter_add_(py::handle out, py::handle indices, py::handle values) {
         [](auto... arguments) { return scatter_add(arguments...); });
 }
 
-uint64_t merge_(const py::list& index_chunks, const py::list& value_chunks, py::handle out_indices,
-                py::handle out_values) {
+py::tuple merge_(const py::list& index_chunks, const py::list& value_chunks, py::handle out_indices,
+                 py::handle out_values) {
     const Operation operation("merge");
     const Array indices = operation.output("out_indices", out_indices, kUint32);
     const Array values = operation.output("out_values", out_values, kFloat32);
@@ -103,7 +103,8 @@ uint64_t merge_(const py::list& index_chunks, const py::list& value_chunks, py::
     uint64_t written = 0;
     operation.check(without_lock(
         [&] { return merge(chunks.data(), chunks.size(), cursors.data(), out, &written); }));
-    return written;
+    return py::make_tuple(python::leading(out_indices, indices, written),
+                          python::leading(out_values, values, written));
 }
 
 uint64_t intersect_(py::handle a, py::handle b, py::handle out) {

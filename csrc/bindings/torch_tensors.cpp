@@ -146,7 +146,9 @@ bool find_quickly(py::handle tensor, Found* found) {
                    (found->size < 2 || memory.strides == nullptr || memory.strides[0] == 1);
     found->writable = true;
     found->owner = py::reinterpret_borrow<py::object>(tensor);
-    return found->plain && call(tensor, known.is_neg).is(py::handle(Py_False));
+    // Only parts of complex tensors can be lazily negated, and these are floating.
+    const bool floating = (found->type & kReal) != 0;
+    return found->plain && (!floating || call(tensor, known.is_neg).is(py::handle(Py_False)));
 }
 
 }  // namespace

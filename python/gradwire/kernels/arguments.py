@@ -25,6 +25,8 @@ def shown(value: object) -> str:
 
 def integer(who: str, value: SupportsIndex, least: int, most: int) -> int:
     """Return value as int if it lies in [least, most]; raise ConfigError otherwise."""
+    if type(value) is int and least <= value <= most:  # what a call costs counts in microseconds
+        return value
     try:
         whole = operator.index(value)
     except Exception:  # of a class that is not ours
@@ -46,6 +48,8 @@ def number(who: str, value: Any) -> float:
 
 def magnitude(who: str, value: float) -> float:
     """Return value as float if it is a number >= 0; raise ConfigError otherwise."""
+    if type(value) is float and value >= 0.0:
+        return value
     size = number(who, value)
     if math.isnan(size) or size < 0.0:
         raise ConfigError(f"{who} must be >= 0, got {size}")
@@ -54,6 +58,8 @@ def magnitude(who: str, value: float) -> float:
 
 def finite(who: str, value: float) -> float:
     """Return value as float if float32 can hold it; raise ConfigError otherwise."""
+    if type(value) is float and abs(value) <= LARGEST_FLOAT32:
+        return value
     factor = number(who, value)
     if not abs(factor) <= LARGEST_FLOAT32:
         raise ConfigError(f"{who} must be finite in float32, got {factor}")

@@ -108,7 +108,7 @@ def decoded(who: str, out: Array | None, n: int, codes: Array) -> Array:
         raise ConfigError(
             f"{who}: codes must have a bit for each of {n}, got {length(codes)} bytes"
         )
-    return output(who, out, n, "float32", codes)
+    return _taken(who, out, n, "float32", codes)
 
 
 def output(who: str, out: Array | None, n: int, dtype: str, like: Array) -> Array:
@@ -117,7 +117,10 @@ def output(who: str, out: Array | None, n: int, dtype: str, like: Array) -> Arra
     Raises:
         ConfigError: n is no length, or out is shorter.
     """
-    n = integer(f"{who}: n", n, 0, MAX_LENGTH)
+    return _taken(who, out, integer(f"{who}: n", n, 0, MAX_LENGTH), dtype, like)
+
+
+def _taken(who: str, out: Array | None, n: int, dtype: str, like: Array) -> Array:
     if out is None:
         return allocate(n, dtype, like)
     if length(out) < n:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from gradwire.kernels import native
 from gradwire.kernels.arguments import finite, flag, integer, magnitude
 from gradwire.kernels.arrays import MAX_LENGTH, Array
-from gradwire.kernels.buffers import Selected, topk_room
+from gradwire.kernels.buffers import Selected, selected, topk_room
 
 
 def momentum_select(
@@ -50,7 +50,7 @@ def momentum_select(
         out_indices,
         out_values,
     )
-    return Selected._make(result)
+    return selected(result)
 
 
 def momentum_topk(
@@ -90,4 +90,4 @@ def momentum_topk(
         values,
         work,
     )
-    return Selected._make(result)
+    return selected(result)

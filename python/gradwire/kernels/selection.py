@@ -17,7 +17,7 @@ from __future__ import annotations
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer, magnitude
 from gradwire.kernels.arrays import MAX_LENGTH, Array
-from gradwire.kernels.buffers import Selected, topk_room
+from gradwire.kernels.buffers import Selected, selected, topk_room
 
 
 def topk_workspace(n: int, k: int) -> int:
@@ -45,7 +45,7 @@ def topk(
     """
     k = integer("topk: k", k, 0, MAX_LENGTH)
     indices, values, work = topk_room(x, k, out_indices, out_values, workspace)
-    return Selected._make(native.cpu.topk(x, k, indices, values, work))
+    return selected(native.cpu.topk(x, k, indices, values, work))
 
 
 def select(x: Array, threshold: float, out_indices: Array, out_values: Array) -> Selected:
@@ -57,7 +57,7 @@ def select(x: Array, threshold: float, out_indices: Array, out_values: Array) ->
     """
     threshold = magnitude("select: threshold", threshold)
     result = native.cpu.select(x, threshold, out_indices, out_values)
-    return Selected._make(result)
+    return selected(result)
 
 
 def compensate_select(
@@ -79,7 +79,7 @@ def compensate_select(
     result = native.cpu.compensate_select(
         gradient, residual, threshold, out_acc, out_indices, out_values
     )
-    return Selected._make(result)
+    return selected(result)
 
 
 def compensate_topk(
@@ -107,4 +107,4 @@ def compensate_topk(
     result = native.cpu.compensate_topk(
         gradient, residual, k, floor, out_acc, indices, values, work
     )
-    return Selected._make(result)
+    return selected(result)

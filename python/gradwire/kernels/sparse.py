@@ -64,7 +64,7 @@ def merge(
     Returns (indices, values), views of the outputs, sorted. 16 bytes per entry.
     """
     for name, chunks in (("index_chunks", index_chunks), ("value_chunks", value_chunks)):
-        if not isinstance(chunks, Sequence):
+        if not isinstance(chunks, (list, tuple, Sequence)):  # the abstract class is slow to ask
             raise ConfigError(f"merge: {name} must be a list of arrays, got {shown(chunks)}")
     if len(index_chunks) != len(value_chunks):
         raise ConfigError(
@@ -73,11 +73,14 @@ def merge(
         )
     if (out_indices is None) != (out_values is None):
         raise ConfigError("merge: give both out_indices and out_values, or neither")
-    like = index_chunks[0] if index_chunks else None
-    most = 0 if out_values is not None else sum(length(chunk) for chunk in index_chunks)
-    indices, values = entries(out_indices, out_values, most, like)
-    count = native.cpu.merge(list(index_chunks), list(value_chunks), indices, values)
-    return trimmed(indices, count), trimmed(values, count)
+    if out_indices is None:
+        like = index_chunks[0] if index_chunks else None
+        most = sum(length(chunk) for chunk in index_chunks)
+        out_indices, out_values = entries(None, None, most, like)
+    union: tuple[Array, Array] = native.cpu.merge(
+        list(index_chunks), list(value_chunks), out_indices, out_values
+    )
+    return union
 
 
 def intersect(a: Array, b: Array, out: Array | None = None) -> Array:
