@@ -63,6 +63,7 @@ class Reduced:
         self._compressor.settle(
             residual.acc[:cut], self._head, self._outcome.delivered, self._context
         )
+        self._outcome.correction.add_to(residual.acc[:cut])
         residual.acc[cut:] = 0
         out = residual.commit()
         residual.floor = _floor_of(self._head)
@@ -72,9 +73,9 @@ class Reduced:
     def write(self, out: Float32, scale: float) -> None:
         """Write the sums times ``scale`` into ``out`` and forget what did not get through."""
         cut = self._bucket.numel - self._bucket.tail
-        head, tail = self._outcome.reduced.scaled(scale).split_tail(self._bucket.tail)
-        self._compressor.decompress(head, out[:cut], self._context)
-        out[cut:] = tail
+        reduced = self._outcome.reduced.scaled(scale)
+        self._compressor.decompress(reduced, out[:cut], self._context)
+        out[cut:] = reduced.tail
 
 
 class Exchange:

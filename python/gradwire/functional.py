@@ -19,7 +19,7 @@ from gradwire.arrays import (
 )
 from gradwire.communicators import Communicator, MpiCommunicator
 from gradwire.communicators.mpi import import_mpi
-from gradwire.compressors import TopK
+from gradwire.compressors import Compressor, TopK, with_values
 from gradwire.errors import ConfigError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Float32
@@ -37,7 +37,7 @@ class _Session:
     def __init__(self) -> None:
         self.schedule = OkTopk()
         self.calls = 0
-        self.floors: Recent[tuple[int, float], float] = Recent()
+        self.floors: Recent[tuple[int, str], float] = Recent()
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def sparse_allreduce(
     out: Any = None,
     *,
     average: bool = True,
+    values: str = "float32",
 ) -> Any:
     """Return the mean over all ranks of the ``density * n`` largest entries; collective.
 
@@ -81,6 +82,8 @@ def sparse_allreduce(
         out: where to put the result, shaped like ``gradient``; by default a new array of the
             gradient's kind, dtype and device.
         average: divide the sum by the number of ranks.
+        values: how values travel: "float32", or rounded to "bf16", "fp16", "int8", "int4" (with a
+            scale per 512) or "sign". What rounding takes away goes back into the residual.
 
     Returns:
         ``out``. The same bits on every rank and at every run. If a rank brings Inf or NaN, ``out``
@@ -89,14 +92,15 @@ def sparse_allreduce(
     Raises:
         ConfigError: an argument is wrong on this rank; the others get an AgreementError that says
             so. The communicator stays usable.
-        AgreementError: shapes, dtypes, densities or ``average`` differ between ranks; raised on
-            all of them.
+        AgreementError: shapes, dtypes, densities, ``average`` or ``values`` differ between ranks;
+            raised on all of them.
         CommunicationError: a peer failed or did not answer; the residual is as it was.
     """
     communicator = _communicator(comm)
     session = _sessions.setdefault(communicator, _Session())
     with refusing(communicator):
-        call = _checked(gradient, density, communicator, session, residual, out, average)
+        compressor = with_values(TopK(density), values)
+        call = _checked(gradient, compressor, communicator, session, residual, out, average)
     target, feedback = call.target, call.feedback
     reduced = call.exchange.reduce(call.bucket, call.values, session.calls, feedback)
     session.calls += 1
@@ -106,7 +110,7 @@ def sparse_allreduce(
         return target
     if feedback:
         result = reduced.commit(feedback, scale)
-        session.floors[len(call.values), density] = feedback.floor
+        session.floors[len(call.values), repr(compressor)] = feedback.floor
     else:
         direct = writable_float32(target, "out")
         result = np.empty_like(call.values) if direct is None else direct
@@ -117,7 +121,7 @@ def sparse_allreduce(
 
 def _checked(
     gradient: Any,
-    density: float,
+    compressor: Compressor,
     communicator: Communicator,
     session: _Session,
     residual: Any,
@@ -132,11 +136,11 @@ def _checked(
         raise ConfigError(
             f"out must be shaped like gradient, {tuple(gradient.shape)}, got {tuple(target.shape)}"
         )
-    exchange = Exchange(TopK(density), session.schedule, communicator)
+    exchange = Exchange(compressor, session.schedule, communicator)
     bucket = Bucket("sparse_allreduce", _description(gradient, average), len(values))
     feedback = None if residual is None else _feedback(residual, gradient, values, target)
     if feedback:
-        feedback.floor = session.floors.get((len(values), density), 0.0)
+        feedback.floor = session.floors.get((len(values), repr(compressor)), 0.0)
     return _Call(exchange, bucket, values, target, feedback)
 
 

@@ -24,7 +24,15 @@ from functools import partial
 from typing import Any
 
 from gradwire.buckets import DEFAULT_BUCKET_BYTES, DEFAULT_MIN_NUMEL, plan_buckets
-from gradwire.compressors import BF16, FP16, Compressor, NoCompression, RandomK, TopK
+from gradwire.compressors import (
+    BF16,
+    FP16,
+    Compressor,
+    NoCompression,
+    RandomK,
+    TopK,
+    with_values,
+)
 from gradwire.errors import ConfigError
 from gradwire.schedules import (
     SCHEDULES,
@@ -123,6 +131,8 @@ class Compression:
 
     density: share of the elements to send, in (0, 1].
     warmup_steps, ramp_steps: dense steps at first, then steps over which the density falls.
+    values: how the values of entries travel: "float32", or rounded to "bf16", "fp16", "int8",
+        "int4" (with a scale per 512) or "sign"; what rounding takes away stays in the residual.
     min_numel: tensors with fewer elements (biases, normalisation) travel dense.
     bucket_bytes: selection is exact within buckets of this many bytes of float32.
     transport: "auto" (MPI where Horovod runs on it, else Horovod's alltoall), "mpi", "horovod".
@@ -145,13 +155,14 @@ class Compression:
         warmup_steps: int = 0,
         ramp_steps: int = 0,
         *,
+        values: str = "float32",
         min_numel: int = DEFAULT_MIN_NUMEL,
         bucket_bytes: int = DEFAULT_BUCKET_BYTES,
         transport: str = "auto",
         seed: int = 0,
     ) -> HorovodCompression:
         """Top-k with error feedback, all ranks' entries gathered everywhere (grows with P)."""
-        compressor = TopK(density, warmup_steps, ramp_steps)
+        compressor = with_values(TopK(density, warmup_steps, ramp_steps), values)
         return _exchanged("topk", compressor, Allgather, transport, seed, bucket_bytes, min_numel)
 
     @staticmethod
@@ -161,13 +172,14 @@ class Compression:
         warmup_steps: int = 0,
         ramp_steps: int = 0,
         *,
+        values: str = "float32",
         min_numel: int = DEFAULT_MIN_NUMEL,
         bucket_bytes: int = DEFAULT_BUCKET_BYTES,
         transport: str = "auto",
         seed: int = 0,
     ) -> HorovodCompression:
         """Top-k with error feedback over Ok-Topk's O(k) sparse allreduce."""
-        compressor = TopK(density, warmup_steps, ramp_steps)
+        compressor = with_values(TopK(density, warmup_steps, ramp_steps), values)
         return _exchanged("oktopk", compressor, OkTopk, transport, seed, bucket_bytes, min_numel)
 
     @staticmethod

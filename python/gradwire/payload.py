@@ -1,11 +1,13 @@
-"""What one rank has to say about one bucket, before it becomes bytes.
+"""What one rank has to say about one bucket, before it becomes messages.
 
-A payload has two parts, either of which may be empty:
+A payload has three parts, each of which may be empty:
 
 * *entries*: strictly increasing ``indices`` into a space of ``numel`` elements, and their float32
-  ``values``. Everything that is not listed is zero.
-* ``dense``: a vector without indices. Small tensors, dense warm-up steps, casts and shared-seed
-  sparsifiers travel in it. It holds float32, float16, or uint16 that are the bits of a bfloat16.
+  ``values``. Everything that is not listed is zero. They are rounded to ``value_format`` when they
+  are put into a message, and what that takes away is the business of whoever sends them.
+* ``dense``: a vector without indices, in its format already. Dense warm-up steps, quantised
+  gradients and shared-seed sparsifiers travel in it.
+* ``tail``: float32 that travel as they are. Small tensors, in which every element counts.
 
 ``budget`` is the number of entries that every rank may send and the number of winners that an exact
 schedule keeps; it is the same on all ranks although the number of entries may be smaller.
@@ -13,94 +15,54 @@ schedule keeps; it is the same on all ranks although the number of entries may b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gradwire import kernels
 from gradwire.errors import ConfigError
+from gradwire.kernels import RandomStream
+from gradwire.values import (
+    FLOAT32,
+    NO_VALUES,
+    NOTHING,
+    Encoded,
+    Float32,
+    ValueFormat,
+    plain,
+)
 
-Float32 = npt.NDArray[np.float32]
+__all__ = ["NO_INDICES", "Float32", "Indices", "Payload"]
+
 Indices = npt.NDArray[np.uint32]
-DenseValues = npt.NDArray[Any]
 
 NO_INDICES: Indices = np.empty(0, np.uint32)
-NO_VALUES: Float32 = np.empty(0, np.float32)
-
-
-class ValueFormat(IntEnum):
-    """How one value is written: the number is the code on the wire."""
-
-    FLOAT32 = 0
-    FLOAT16 = 1
-    BFLOAT16 = 2
-
-
-_DTYPES: dict[ValueFormat, np.dtype[Any]] = {
-    ValueFormat.FLOAT32: np.dtype("<f4"),
-    ValueFormat.FLOAT16: np.dtype("<f2"),
-    ValueFormat.BFLOAT16: np.dtype("<u2"),
-}
-
-
-def format_of(values: DenseValues) -> ValueFormat:
-    """Return the format that an array of dense values is in, told by its dtype."""
-    for value_format, dtype in _DTYPES.items():
-        if values.dtype == dtype:
-            return value_format
-    raise ConfigError(
-        "Payload: dense values must be float32, float16 or uint16 (the bits of a bfloat16), "
-        f"got {values.dtype}"
-    )
-
-
-def dtype_of(value_format: ValueFormat) -> np.dtype[Any]:
-    """Return the NumPy dtype that holds values of a format."""
-    return _DTYPES[value_format]
-
-
-def to_format(values: Float32, value_format: ValueFormat) -> DenseValues:
-    """Round float32 values to a format, to nearest even; a float32 array comes back as it is."""
-    if value_format is ValueFormat.FLOAT32:
-        return values
-    if value_format is ValueFormat.BFLOAT16:
-        rounded: DenseValues = kernels.to_bfloat16(values)
-        return rounded
-    with np.errstate(over="ignore"):  # beyond 65504 float16 has only Inf, as IEEE 754 says
-        return values.astype(np.float16)
-
-
-def from_format(values: DenseValues) -> Float32:
-    """Return dense values as float32, exactly; a float32 array comes back as it is."""
-    value_format = format_of(values)
-    if value_format is ValueFormat.FLOAT32:
-        return values
-    if value_format is ValueFormat.BFLOAT16:
-        widened: Float32 = kernels.from_bfloat16(values)
-        return widened
-    return values.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Payload:
-    """Entries and dense values of one bucket (see the module's text).
+    """Entries, dense values and a tail of one bucket (see the module's text).
 
     Attributes:
         numel: length of the space that the indices point into, in elements.
         indices: (count,) uint32, strictly increasing, each below ``numel``.
         values: (count,) float32.
-        dense: (m,) float32, float16 or uint16 holding bfloat16.
+        dense: m values in a format.
+        tail: (t,) float32.
         budget: largest number of entries on any rank.
+        value_format: how the entries' values are written.
+        stream: for formats that round at random, and for sums that are rounded again.
     """
 
     numel: int = 0
     indices: Indices = field(default_factory=lambda: NO_INDICES)
     values: Float32 = field(default_factory=lambda: NO_VALUES)
-    dense: DenseValues = field(default_factory=lambda: NO_VALUES)
+    dense: Encoded = NOTHING
     budget: int = 0
+    value_format: ValueFormat = FLOAT32
+    tail: Float32 = field(default_factory=lambda: NO_VALUES)
+    stream: RandomStream | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not belong together."""
@@ -118,34 +80,41 @@ class Payload:
                 "Payload: expected entries <= budget <= numel, got "
                 f"{len(self.indices)}, {self.budget} and {self.numel}"
             )
-        format_of(self.dense)
+        if not isinstance(self.dense, Encoded):
+            raise ConfigError(
+                "Payload: dense must be values in a format, such as plain(x) of a float32 "
+                f"vector, got {type(self.dense).__name__}"
+            )
 
     def finite(self) -> bool:
         """Tell whether no value is Inf or NaN."""
-        if format_of(self.dense) is not ValueFormat.FLOAT32:
-            dense_finite = bool(np.isfinite(from_format(self.dense)).all())
-        else:
-            dense_finite = kernels.finite_check(self.dense)
-        return dense_finite and kernels.finite_check(self.values)
+        return (
+            self.dense.finite()
+            and kernels.finite_check(self.values)
+            and kernels.finite_check(self.tail)
+        )
 
     def scaled(self, factor: float) -> Payload:
         """Return this payload with every value multiplied by ``float32(factor)``, in float32."""
-        factor32 = np.float32(factor)
-        dense = from_format(self.dense)
-        if factor32 == 1:
-            return Payload(self.numel, self.indices, self.values, dense, self.budget)
-        values, dense = kernels.scale(self.values, factor32), kernels.scale(dense, factor32)
-        return Payload(self.numel, self.indices, values, dense, self.budget)
+        if np.float32(factor) == 1:
+            return self
+        dense = (
+            NOTHING if not len(self.dense) else plain(kernels.scale(self.dense.decode(), factor))
+        )
+        return replace(
+            self,
+            values=kernels.scale(self.values, factor),
+            dense=dense,
+            tail=kernels.scale(self.tail, factor),
+        )
 
     def with_tail(self, tail: Float32) -> Payload:
-        """Return this payload with ``tail`` appended to its dense values, which become float32."""
-        if not len(tail):
-            return self
-        dense = tail if not len(self.dense) else np.concatenate([from_format(self.dense), tail])
-        return Payload(self.numel, self.indices, self.values, dense, self.budget)
+        """Return this payload with a tail."""
+        return replace(self, tail=tail) if len(tail) else self
 
-    def split_tail(self, length: int) -> tuple[Payload, Float32]:
-        """Undo :meth:`with_tail`: return the payload without its last dense values, and those."""
-        cut = len(self.dense) - length
-        head = Payload(self.numel, self.indices, self.values, self.dense[:cut], self.budget)
-        return head, from_format(self.dense[cut:])
+    def received(self) -> Payload:
+        """Return what a receiver of the whole payload in one message gets: the rounded values."""
+        if self.value_format.exact:
+            return self
+        values = self.value_format.encode(self.values, self.stream).decode()
+        return replace(self, values=values, value_format=FLOAT32)

@@ -1,7 +1,7 @@
-"""Messages on the wire: a header of 32 bytes, then values, dense values and indices.
+"""Messages on the wire: a header of 44 bytes, then tail, values, dense values and indices.
 
 All numbers are little-endian. ``docs/wire-format.md`` describes every byte; a change of the layout
-is a change of ``VERSION``. The decoder treats its input as hostile: the length must be the one that
+is a change of ``VERSION``. The decoder treats its input as hostile: the length must be one that
 the header implies, every index must lie in the region that the receiver expects, strictly
 increasing. Anything else raises :class:`~gradwire.errors.WireError`.
 """
@@ -11,34 +11,38 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from gradwire import kernels
 from gradwire.errors import ConfigError, WireError
-from gradwire.payload import (
-    NO_INDICES,
+from gradwire.index_codecs import (
+    CODECS,
+    IndexCodec,
+    choose_codec,
+    decode_indices,
+    encode_indices,
+)
+from gradwire.payload import NO_INDICES, Indices, Payload
+from gradwire.values import (
+    FLOAT32,
     NO_VALUES,
-    DenseValues,
+    NOTHING,
+    Encoded,
     Float32,
-    Indices,
-    Payload,
     ValueFormat,
-    dtype_of,
-    format_of,
+    format_on_wire,
+    typed,
 )
 
 MAGIC = b"GW"
-VERSION = 1
-# magic, version, kind, index codec, dense value format, flags, reserved, agreement, step, numel,
-# entries, dense values, load
-_HEADER = struct.Struct("<2sBBBBBBIIIIII")
+VERSION = 2
+# magic, version, kind, index codec, value format, dense format, reserved, agreement, step, numel,
+# entries, dense values, tail, load, value parameters, dense parameters
+_HEADER = struct.Struct("<2sBBBBBBIIIIIIIII")
 HEADER_BYTES = _HEADER.size
-# Indices take the smaller of the codecs; the number is the code on the wire.
-INDEX_CODECS = ("u32", "tile16")
-LARGEST_ENTRY_BYTES = 8  # float32 value and u32 index
+LARGEST_INDEX_BYTES = 4  # a codec that takes more is never chosen
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -59,8 +63,9 @@ class Message:
     agreement: int
     step: int
     indices: Indices = field(default_factory=lambda: NO_INDICES)
-    values: Float32 = field(default_factory=lambda: NO_VALUES)
-    dense: DenseValues = field(default_factory=lambda: NO_VALUES)
+    values: Encoded = NOTHING
+    dense: Encoded = NOTHING
+    tail: Float32 = field(default_factory=lambda: NO_VALUES)
     load: int = 0
 
 
@@ -73,39 +78,86 @@ class Expected:
     step: int
     begin: int
     length: int
-    dense_format: ValueFormat
-    dense_count: int
     max_entries: int
+    value_format: ValueFormat = FLOAT32
+    dense_format: ValueFormat = FLOAT32
+    dense_count: int = 0
+    tail_count: int = 0
+
+    @property
+    def largest(self) -> int:
+        """Upper bound for the bytes of the message."""
+        return (
+            HEADER_BYTES
+            + LARGEST_INDEX_BYTES * self.max_entries
+            + self.value_format.nbytes(self.max_entries)
+            + self.dense_format.nbytes(self.dense_count)
+            + 4 * self.tail_count
+        )
 
 
-def largest_message(entries: int, dense_count: int, dense_format: ValueFormat) -> int:
-    """Return an upper bound, in bytes, for a message with so many entries and dense values."""
-    return (
-        HEADER_BYTES + LARGEST_ENTRY_BYTES * entries + dtype_of(dense_format).itemsize * dense_count
-    )
-
-
-def encode(message: Message, begin: int, length: int) -> Bytes:
+def encode(message: Message, begin: int, length: int, codec: IndexCodec | None = None) -> Bytes:
     """Return the bytes of a message whose indices lie in ``[begin, begin + length)``.
 
-    Layout: header, float32 values, dense values, indices in the smaller of the index codecs.
+    Layout: header, float32 tail, values, dense values, indices. The index codec is chosen by cost
+    where none is given.
     """
     count = len(message.indices)
-    sizes = [kernels.encoded_size(count, length, codec) for codec in INDEX_CODECS]
-    codec = int(np.argmin(sizes))
-    dense_format = format_of(message.dense)
-    dense_bytes = message.dense.nbytes
-    out = np.empty(HEADER_BYTES + 4 * count + dense_bytes + sizes[codec], np.uint8)
+    codec = codec or choose_codec(count, length)
+    parts = [message.tail.view(np.uint8), message.values.data, message.dense.data]
+    ends = np.cumsum([HEADER_BYTES, *(len(part) for part in parts)]).tolist()
+    out = np.empty(ends[-1] + codec.largest(count, length), np.uint8)
     _HEADER.pack_into(
-        out.data, 0, MAGIC, VERSION, message.kind, codec, dense_format, 0, 0, message.agreement,
-        message.step & 0xFFFFFFFF, length, count, len(message.dense), message.load,
+        out.data, 0, MAGIC, VERSION, message.kind, codec.code, message.values.format.code,
+        message.dense.format.code, 0, message.agreement, message.step & 0xFFFFFFFF, length, count,
+        len(message.dense), len(message.tail), message.load, message.values.format.parameters,
+        message.dense.format.parameters,
     )  # fmt: skip
-    values_end = HEADER_BYTES + 4 * count
-    out[HEADER_BYTES:values_end] = message.values.view(np.uint8)
-    dense_end = values_end + dense_bytes
-    out[values_end:dense_end] = np.ascontiguousarray(message.dense).view(np.uint8)
-    kernels.encode_indices(message.indices, begin, length, INDEX_CODECS[codec], out[dense_end:])
-    return out
+    for part, (first, last) in zip(parts, pairwise(ends), strict=True):
+        out[first:last] = part
+    written = encode_indices(message.indices, begin, length, codec, out[ends[-1] :])
+    return out[: ends[-1] + written]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The fields of a message that its receiver needs."""
+
+    codec: int
+    count: int
+    step: int
+    load: int
+
+
+def _read_header(data: Bytes, expected: Expected, who: str) -> _Header:
+    if len(data) < HEADER_BYTES:
+        raise WireError(f"{who}: {len(data)} bytes are too few for a header of {HEADER_BYTES}")
+    (magic, version, kind, codec, value_code, dense_code, reserved, agreement, step, numel,
+     count, dense_count, tail_count, load, value_parameters,
+     dense_parameters) = _HEADER.unpack_from(data.data)  # fmt: skip
+    values, dense = expected.value_format, expected.dense_format
+    found = {
+        "magic": (magic, MAGIC),
+        "version": (version, VERSION),
+        "kind": (kind, int(expected.kind)),
+        "reserved byte": (reserved, 0),
+        "agreement": (agreement, expected.agreement),
+        "step": (step, expected.step & 0xFFFFFFFF),
+        "region length": (numel, expected.length),
+        "value format": ((value_code, value_parameters), values.on_wire),
+        "dense value format": ((dense_code, dense_parameters), dense.on_wire),
+        "number of dense values": (dense_count, expected.dense_count),
+        "length of the tail": (tail_count, expected.tail_count),
+        "load": (load, load if expected.kind is Kind.GATHER else 0),
+    }
+    for name, (got, want) in found.items():
+        if got != want:
+            raise WireError(f"{who}: {name} should be {want!r}, got {got!r}")
+    if codec >= len(CODECS):
+        raise WireError(f"{who}: index codec {codec} is unknown")
+    if count > expected.max_entries:
+        raise WireError(f"{who}: at most {expected.max_entries} entries expected, got {count}")
+    return _Header(codec, count, step, load)
 
 
 def decode(data: Bytes, expected: Expected, sender: int) -> Message:
@@ -117,65 +169,41 @@ def decode(data: Bytes, expected: Expected, sender: int) -> Message:
         WireError: the bytes are not such a message; the text names the sender and what differs.
     """
     who = f"message from rank {sender}"
-    if len(data) < HEADER_BYTES:
-        raise WireError(f"{who}: {len(data)} bytes are too few for a header of {HEADER_BYTES}")
-    (magic, version, kind, codec, dense_format, flags, reserved, agreement, step, numel,
-     count, dense_count, load) = _HEADER.unpack_from(data.data)  # fmt: skip
-    found = {
-        "magic": (magic, MAGIC),
-        "version": (version, VERSION),
-        "kind": (kind, int(expected.kind)),
-        "flags": ((flags, reserved), (0, 0)),
-        "agreement": (agreement, expected.agreement),
-        "step": (step, expected.step & 0xFFFFFFFF),
-        "region length": (numel, expected.length),
-        "dense value format": (dense_format, int(expected.dense_format)),
-        "number of dense values": (dense_count, expected.dense_count),
-        "load": (load, load if expected.kind is Kind.GATHER else 0),
-    }
-    for name, (got, want) in found.items():
-        if got != want:
-            raise WireError(f"{who}: {name} should be {want!r}, got {got!r}")
-    if codec >= len(INDEX_CODECS):
-        raise WireError(f"{who}: index codec {codec} is unknown")
-    if count > expected.max_entries:
-        raise WireError(f"{who}: at most {expected.max_entries} entries expected, got {count}")
-    values_end = HEADER_BYTES + 4 * count
-    dense_end = values_end + dtype_of(expected.dense_format).itemsize * dense_count
-    size = dense_end + kernels.encoded_size(count, expected.length, INDEX_CODECS[codec])
-    if len(data) != size:
-        raise WireError(f"{who}: {size} bytes expected, got {len(data)}")
-    indices = kernels.decode_indices(
-        data[dense_end:], count, expected.begin, expected.length, INDEX_CODECS[codec]
-    )
+    header = _read_header(data, expected, who)
+    count, codec = header.count, CODECS[header.codec]
+    tail_end = HEADER_BYTES + 4 * expected.tail_count
+    values_end = tail_end + expected.value_format.nbytes(count)
+    dense_end = values_end + expected.dense_format.nbytes(expected.dense_count)
+    if len(data) < dense_end:
+        raise WireError(f"{who}: at least {dense_end} bytes expected, got {len(data)}")
+    try:
+        indices = decode_indices(data[dense_end:], count, expected.begin, expected.length, codec)
+    except WireError as error:
+        raise WireError(f"{who}: {error}") from None
     return Message(
         expected.kind,
-        agreement,
-        step,
+        expected.agreement,
+        header.step,
         indices,
-        _typed(data[HEADER_BYTES:values_end], np.dtype("<f4")),
-        _typed(data[values_end:dense_end], dtype_of(expected.dense_format)),
-        load,
+        Encoded(expected.value_format, count, data[tail_end:values_end]),
+        Encoded(expected.dense_format, expected.dense_count, data[values_end:dense_end]),
+        typed(data[HEADER_BYTES:tail_end], np.dtype("<f4")),
+        header.load,
     )
-
-
-def _typed(data: Bytes, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Reinterpret bytes, copying only where the buffer is not aligned for the dtype."""
-    if data.ctypes.data % dtype.itemsize:
-        data = data.copy()
-    return data.view(dtype)
 
 
 def encode_payload(payload: Payload) -> Bytes:
     """Return the bytes of a whole payload, for storage, tests and other programs."""
-    message = Message(Kind.PAYLOAD, 0, 0, payload.indices, payload.values, payload.dense)
+    values = payload.value_format.encode(payload.values, payload.stream)
+    message = Message(Kind.PAYLOAD, 0, 0, payload.indices, values, payload.dense, payload.tail)
     return encode(message, 0, payload.numel)
 
 
 def decode_payload(data: Bytes | bytes | bytearray | memoryview) -> Payload:
     """Return the payload in bytes that :func:`encode_payload` made, or that claim to be such.
 
-    Its arrays may be views of ``data``; its budget is the number of its entries.
+    Its values are the rounded ones, its dense values may be a view of ``data``; its budget is the
+    number of its entries.
 
     Raises:
         ConfigError: not a contiguous buffer of bytes.
@@ -187,14 +215,15 @@ def decode_payload(data: Bytes | bytes | bytearray | memoryview) -> Payload:
         raise ConfigError(f"decode_payload: expected contiguous bytes: {error}") from error
     if len(flat) < HEADER_BYTES:
         raise WireError(f"payload: {len(flat)} bytes are too few for a header of {HEADER_BYTES}")
-    fields = _HEADER.unpack_from(flat.data)
-    dense_format, agreement, step, numel, count, dense_count = (fields[4], *fields[7:12])
-    if dense_format not in list(ValueFormat):
-        raise WireError(f"payload: dense value format {dense_format} is unknown")
+    (_, _, _, _, value_code, dense_code, _, agreement, step, numel, count, dense_count,
+     tail_count, _, value_word, dense_word) = _HEADER.unpack_from(flat.data)  # fmt: skip
     if count > numel:
         raise WireError(f"payload: {count} entries do not fit into {numel} elements")
     expected = Expected(
-        Kind.PAYLOAD, agreement, step, 0, numel, ValueFormat(dense_format), dense_count, count
-    )
+        Kind.PAYLOAD, agreement, step, 0, numel, count,
+        format_on_wire(value_code, value_word), format_on_wire(dense_code, dense_word),
+        dense_count, tail_count,
+    )  # fmt: skip
     message = decode(flat, expected, sender=0)
-    return Payload(numel, message.indices, message.values, message.dense, count)
+    values = message.values.decode()
+    return Payload(numel, message.indices, values, message.dense, count, tail=message.tail)

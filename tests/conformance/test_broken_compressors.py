@@ -10,6 +10,7 @@ from gradwire.compressors import Compressor, Context, NoCompression, RandomK, To
 from gradwire.payload import Float32, Payload
 from gradwire.testing import check_compressor
 from gradwire.testing.conformance import CHECKS
+from gradwire.values import plain
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class EqualToEverything(Broken):
 
 class ClearsItsInput(Broken):
     def compress(self, acc: Float32, context: Context) -> Payload:
-        payload = Payload(dense=acc.copy())
+        payload = Payload(dense=plain(acc.copy()))
         if acc.flags.writeable:
             acc[:1] = 5
         return payload
@@ -54,12 +55,12 @@ class ClearsItsInput(Broken):
 class SpoilsThePayload(Broken):
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
         super().decompress(payload, out, context)
-        payload.dense[:1] = 7
+        payload.dense.data[:1] = 7
 
 
 class LeavesGaps(Broken):
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
-        out[1:] = payload.dense[1:]
+        out[1:] = payload.dense.decode()[1:]
 
 
 class UsesGlobalGenerator(Broken):
@@ -73,24 +74,24 @@ class NotDeterministic(Broken):
 
     def compress(self, acc: Float32, context: Context) -> Payload:
         self.calls.append(1)
-        return Payload(dense=acc + np.float32(len(self.calls)))
+        return Payload(dense=plain(acc + np.float32(len(self.calls))))
 
 
 class HidesNaN(Broken):
     def compress(self, acc: Float32, context: Context) -> Payload:
-        return Payload(dense=np.nan_to_num(acc, posinf=0, neginf=0))
+        return Payload(dense=plain(np.nan_to_num(acc, posinf=0, neginf=0)))
 
 
 class ForgetsSigns(Broken):
     """-0 becomes +0."""
 
     def compress(self, acc: Float32, context: Context) -> Payload:
-        return Payload(dense=acc + np.float32(0))
+        return Payload(dense=plain(acc + np.float32(0)))
 
 
 class FlushesDenormals(Broken):
     def compress(self, acc: Float32, context: Context) -> Payload:
-        return Payload(dense=np.where(np.abs(acc) < 1e-38, np.float32(0), acc))
+        return Payload(dense=plain(np.where(np.abs(acc) < 1e-38, np.float32(0), acc)))
 
 
 class WrongOrderOfAddition(Broken):
@@ -105,7 +106,8 @@ class SquaresDense(Broken):
     """Not linear."""
 
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
-        out[:] = payload.dense * np.abs(payload.dense)
+        dense = payload.dense.decode()
+        out[:] = dense * np.abs(dense)
 
 
 class ClaimsSparse(Broken):
@@ -120,7 +122,7 @@ class RoundsTooFar(Broken):
         return Traits(rounding=(2.0**-11, 0.0))
 
     def compress(self, acc: Float32, context: Context) -> Payload:
-        return Payload(dense=acc * np.float32(1 + 2.0**-10))
+        return Payload(dense=plain(acc * np.float32(1 + 2.0**-10)))
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class ScaledTooLittle(RandomK):
 
     def compress(self, acc: Float32, context: Context) -> Payload:
         values = acc[self.indices(len(acc), context)] * np.float32(1 / self.density * 0.8)
-        return Payload(dense=values)
+        return Payload(dense=plain(values))
 
 
 @dataclass(frozen=True)

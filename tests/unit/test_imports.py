@@ -12,8 +12,8 @@ import gradwire
 PACKAGE = Path(gradwire.__file__).parent
 # module or package -> what it may import of gradwire, besides itself and errors
 KERNELS = {"_cpu", "kernels"}
-DATA = {*KERNELS, "payload"}
-WIRE = {*DATA, "wire"}
+DATA = {*KERNELS, "values", "payload"}
+WIRE = {*DATA, "index_codecs", "wire"}
 EXCHANGE = {*WIRE, "compressors", "residual", "communicators", "schedules"}
 ADAPTER = {*EXCHANGE, "exchange", "buckets", "arrays", "recent"}
 ALLOWED = {
@@ -21,8 +21,10 @@ ALLOWED = {
     "recent": set(),
     "_version": set(),
     "kernels": {"_cpu"},
-    "payload": KERNELS,
-    "wire": DATA,
+    "values": KERNELS,
+    "index_codecs": KERNELS,
+    "payload": {*KERNELS, "values"},
+    "wire": {*DATA, "index_codecs"},
     "arrays": {"payload"},
     "residual": DATA,
     "compressors": DATA,

@@ -12,7 +12,18 @@ from kernel_inputs import assert_same_bits
 from wire_cases import CASES, expected, message
 
 from gradwire.errors import ConfigError, WireError
-from gradwire.payload import Payload, ValueFormat, dtype_of, to_format
+from gradwire.index_codecs import CODECS, U32, choose_codec
+from gradwire.payload import Payload
+from gradwire.values import (
+    BFLOAT16,
+    FLOAT16,
+    NAMED_FORMATS,
+    Sign,
+    Uniform,
+    ValueFormat,
+    format_on_wire,
+    plain,
+)
 from gradwire.wire import (
     HEADER_BYTES,
     Expected,
@@ -22,7 +33,6 @@ from gradwire.wire import (
     decode_payload,
     encode,
     encode_payload,
-    largest_message,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -36,16 +46,34 @@ def assert_same_message(got: Message, sent: Message) -> None:
         sent.step,
         sent.load,
     )
-    for name in ("indices", "values", "dense"):
-        assert_same_bits(getattr(got, name), getattr(sent, name))
+    assert_same_bits(got.indices, sent.indices)
+    assert_same_bits(got.tail, sent.tail)
+    for name in ("values", "dense"):
+        encoded = getattr(got, name)
+        assert encoded.format == getattr(sent, name).format
+        assert_same_bits(encoded.data, getattr(sent, name).data)
+
+
+CODEC_OF = {codec.name: codec for codec in CODECS}
+
+
+def encoded(name: str) -> np.ndarray:
+    sent, begin, length, codec = CASES[name]
+    return encode(sent, begin, length, CODEC_OF[codec])
+
+
+def expects_of(name: str, max_entries: int | None = None) -> Expected:
+    sent, begin, length, _ = CASES[name]
+    return expected(sent, begin, length, max_entries)
 
 
 def assert_consistent(got: Message, expects: Expected) -> None:
     """Whatever was decoded may be used without looking at it."""
-    assert got.indices.dtype == np.uint32 and got.values.dtype == np.float32
+    assert got.indices.dtype == np.uint32 and got.tail.dtype == np.float32
     assert len(got.indices) == len(got.values) <= expects.max_entries
-    assert len(got.dense) == expects.dense_count
-    assert got.dense.dtype == dtype_of(expects.dense_format)
+    assert len(got.dense) == expects.dense_count == len(got.dense.decode())
+    assert len(got.tail) == expects.tail_count
+    assert len(got.values.decode()) == len(got.indices)
     relative = got.indices.astype(np.int64) - expects.begin
     assert np.all(np.diff(relative) > 0)
     assert not len(relative) or (relative[0] >= 0 and relative[-1] < expects.length)
@@ -66,17 +94,15 @@ def survives(data: np.ndarray, expects: Expected) -> bool:
 @pytest.mark.parametrize("name", CASES)
 def test_pinned_bytes(name: str) -> None:
     """The layout is a promise; the files were written from docs/wire-format.md alone."""
-    sent, begin, length = CASES[name]
     pinned = bytes.fromhex((GOLDEN / f"{name}.hex").read_text())
-    assert encode(sent, begin, length).tobytes() == pinned
+    assert encoded(name).tobytes() == pinned
     data = np.frombuffer(pinned, np.uint8)
-    assert_same_message(decode(data, expected(sent, begin, length), 0), sent)
+    assert_same_message(decode(data, expects_of(name), 0), CASES[name][0])
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_truncation_and_extension(name: str) -> None:
-    sent, begin, length = CASES[name]
-    data, expects = encode(sent, begin, length), expected(sent, begin, length)
+    data, expects = encoded(name), expects_of(name)
     for size in range(len(data)):
         assert not survives(data[:size], expects)
     for more in (1, 2, 4, 8, 1000):
@@ -85,14 +111,14 @@ def test_every_truncation_and_extension(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_bit_flip(name: str) -> None:
-    sent, begin, length = CASES[name]
-    data, expects = encode(sent, begin, length), expected(sent, begin, length)
+    data, expects = encoded(name), expects_of(name)
     before = data.copy()
     for bit in range(8 * len(data)):
         data[bit // 8] ^= 1 << bit % 8
         taken = survives(data, expects)
-        # All of the header is checked but the load; the codec is the sender's choice.
-        if bit < 8 * 28 and bit // 8 != 4:
+        # All of the header is checked but the load of sums; the codec is the sender's choice.
+        load = bit // 8 in (32, 33, 34, 35) and expects.kind is Kind.GATHER
+        if bit < 8 * HEADER_BYTES and bit // 8 != 4 and not load:
             assert not taken, f"bit {bit} of the header"
         data[bit // 8] ^= 1 << bit % 8
     assert_same_bits(data, before)
@@ -101,38 +127,36 @@ def test_every_bit_flip(name: str) -> None:
 @fuzzed
 @given(st.sampled_from(sorted(CASES)), st.data())
 def test_random_damage(name: str, draw: st.DataObject) -> None:
-    sent, begin, length = CASES[name]
-    data, expects = encode(sent, begin, length), expected(sent, begin, length)
+    data, expects = encoded(name), expects_of(name)
     for _ in range(draw.draw(st.integers(1, 6))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-    survives(data, dataclasses.replace(expects, max_entries=min(length, 2**20)))
+    survives(data, dataclasses.replace(expects, max_entries=min(expects.length, 2**20)))
 
 
 @fuzzed
-@given(st.sampled_from(sorted(CASES)), st.integers(24, 31), st.binary(max_size=300), st.data())
-def test_hostile_counts(name: str, at: int, rest: bytes, draw: st.DataObject) -> None:
+@given(st.sampled_from(sorted(CASES)), st.booleans(), st.binary(max_size=300), st.data())
+def test_hostile_counts(name: str, dense: bool, rest: bytes, draw: st.DataObject) -> None:
     """Counts decide about sizes: huge ones must not be believed, or allocated for."""
-    sent, begin, length = CASES[name]
-    header = bytearray(encode(sent, begin, length)[:HEADER_BYTES].tobytes())
+    header = bytearray(encoded(name)[:HEADER_BYTES].tobytes())
     huge = draw.draw(st.sampled_from([2**32 - 1, 2**31, 2**30, 2**24, 100, 1, 0]))
     struct.pack_into("<I", header, 20, huge)
-    if at % 2:
+    if dense:
         struct.pack_into("<I", header, 24, huge)
     data = np.frombuffer(bytes(header) + rest, np.uint8)
-    expects = expected(sent, begin, length, max_entries=2**32 - 1)
-    if at % 2:
+    expects = expects_of(name, max_entries=2**32 - 1)
+    if dense:
         expects = dataclasses.replace(expects, dense_count=huge)
     survives(data, expects)
 
 
 def test_payload_bytes_must_be_contiguous() -> None:
-    data = encode_payload(Payload(dense=np.ones(3, np.float32)))
+    data = encode_payload(Payload(dense=plain(np.ones(3, np.float32))))
     strided = np.repeat(data, 2)[::2]
     for given_bytes in (strided, memoryview(strided), "text"):
         with pytest.raises(ConfigError, match="expected contiguous bytes"):
             decode_payload(given_bytes)
     for given_bytes in (bytes(data), bytearray(data), memoryview(data), data.reshape(2, -1)):
-        assert decode_payload(given_bytes).dense.tolist() == [1.0, 1.0, 1.0]
+        assert decode_payload(given_bytes).dense.decode().tolist() == [1.0, 1.0, 1.0]
 
 
 @fuzzed
@@ -142,33 +166,61 @@ def test_noise_is_no_payload(noise: bytes) -> None:
         decode_payload(np.frombuffer(noise, np.uint8))
 
 
+FORMATS = [*NAMED_FORMATS.values(), Uniform(5, 48, "l2"), Uniform(1, 0, "minmax"), Sign(0)]
+
+
 @fuzzed
 @given(
-    st.sampled_from(ValueFormat),
+    st.sampled_from(FORMATS),
+    st.sampled_from(FORMATS),
     st.integers(0, 40),
+    st.integers(0, 5),
     st.integers(0, 300_000),
     st.integers(0, 60),
     st.integers(0, 2**32 - 1),
 )
 def test_payload_round_trip(
-    value_format: ValueFormat, dense: int, numel: int, count: int, seed: int
+    value_format: ValueFormat,
+    dense_format: ValueFormat,
+    dense: int,
+    tail: int,
+    numel: int,
+    count: int,
+    seed: int,
 ) -> None:
     generator = np.random.default_rng(seed)
     count = min(count, numel)
     indices = np.sort(generator.choice(numel, count, replace=False)).astype(np.uint32)
     values = generator.integers(0, 2**32, count, np.uint32).view(np.float32)
-    parts = to_format(generator.standard_normal(dense).astype(np.float32), value_format)
-    payload = Payload(numel, indices, values, parts, budget=count)
+    parts = dense_format.encode(generator.standard_normal(dense).astype(np.float32))
+    ends = generator.standard_normal(tail).astype(np.float32)
+    payload = Payload(numel, indices, values, parts, count, value_format, ends)
     data = encode_payload(payload)
-    assert len(data) == HEADER_BYTES + 4 * count + parts.nbytes + min(
-        4 * count, 4 * -(-numel // 65536) + 2 * count
-    )
-    assert len(data) <= largest_message(count, dense, value_format)
+    most = value_format.nbytes(count) + 4 * count + parts.nbytes + 4 * tail
+    assert len(data) <= HEADER_BYTES + most
     for form in (data, data.tobytes(), memoryview(data)):
         got = decode_payload(form)
-        assert got.numel == numel
-        for name in ("indices", "values", "dense"):
-            assert_same_bits(getattr(got, name), getattr(payload, name))
+        assert got.numel == numel and got.dense.format == dense_format
+        assert_same_bits(got.indices, indices)
+        assert_same_bits(got.values, payload.received().values)
+        assert_same_bits(got.dense.data, parts.data)
+        assert_same_bits(got.tail, ends)
+
+
+@pytest.mark.parametrize("value_format", FORMATS)
+def test_formats_are_told_by_the_message(value_format: ValueFormat) -> None:
+    assert format_on_wire(*value_format.on_wire) == value_format
+
+
+@fuzzed
+@given(st.integers(0, 255), st.integers(0, 2**32 - 1))
+def test_unknown_formats(code: int, parameters: int) -> None:
+    try:
+        found = format_on_wire(code, parameters)
+    except WireError as error:
+        assert f"value format {code}" in str(error)
+        return
+    assert found.on_wire == (code, parameters)
 
 
 @fuzzed
@@ -196,16 +248,17 @@ def test_damaged_payloads(seed: int, count: int, draw: st.DataObject) -> None:
         ({"agreement": 1}, "agreement should be 1"),
         ({"step": 8}, "step should be 8, got 7"),
         ({"length": 8}, "region length should be 8, got 7"),
-        ({"dense_format": ValueFormat.BFLOAT16}, "dense value format should be 2, got 1"),
+        ({"dense_format": BFLOAT16}, r"dense value format should be \(2, 0\), got \(1, 0\)"),
+        ({"dense_format": Uniform(4, 16)}, "dense value format should be .3, 260., got .1, 0."),
+        ({"value_format": FLOAT16}, "value format should be .1, 0., got .0, 0."),
+        ({"tail_count": 3}, "length of the tail should be 3, got 2"),
         ({"dense_count": 4}, "number of dense values should be 4, got 3"),
         ({"max_entries": 1}, "at most 1 entries expected, got 2"),
     ],
 )
 def test_unexpected_messages_are_named(change: dict, complaint: str) -> None:
-    sent, begin, length = CASES["both"]
     with pytest.raises(WireError, match=f"message from rank 5: {complaint}"):
-        expects = dataclasses.replace(expected(sent, begin, length), **change)
-        decode(encode(sent, begin, length), expects, sender=5)
+        decode(encoded("both"), dataclasses.replace(expects_of("both"), **change), sender=5)
 
 
 @pytest.mark.parametrize("codec", [0, 1])
@@ -223,7 +276,7 @@ def test_indices_must_increase_and_lie_in_the_region(codec: int) -> None:
         indices = struct.pack("<3I", *relative)
         if codec:
             indices = struct.pack("<I3H", 3, *relative)
-        data = encode(sent, begin, length)[: HEADER_BYTES + 12].tobytes() + indices
+        data = encode(sent, begin, length, U32)[: HEADER_BYTES + 12].tobytes() + indices
         hostile = np.frombuffer(data, np.uint8).copy()
         hostile[4] = codec
         assert survives(hostile, expects) == good
@@ -243,10 +296,34 @@ def test_own_indices_outside_the_region_are_refused(begin: int) -> None:
 
 def test_unaligned_bytes() -> None:
     """Parts of odd length put what follows at odd addresses."""
-    for name, (sent, begin, length) in CASES.items():
-        data = encode(sent, begin, length)
+    for name, (sent, *_) in CASES.items():
+        data = encoded(name)
         for shift in range(1, 5):
             moved = np.empty(len(data) + shift, np.uint8)[shift:]
             moved[:] = data
-            assert_same_message(decode(moved, expected(sent, begin, length), 0), sent)
-        assert name
+            assert_same_message(decode(moved, expects_of(name), 0), sent)
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "byte_seconds", "name"),
+    [
+        (0, 0, 8e-9, "u32"),
+        (1000, 1000, 8e-9, "all"),
+        (900, 1000, 8e-9, "bitmap"),
+        (250_000, 25_000_000, 8e-9, "rice"),
+        (250_000, 25_000_000, 8e-8, "rice"),
+        (250_000, 25_000_000, 1e-10, "u32"),
+        (250_000, 25_000_000, 1e-9, "tile16"),
+    ],
+)
+def test_codec_that_is_through_first(
+    count: int, length: int, byte_seconds: float, name: str
+) -> None:
+    assert choose_codec(count, length, byte_seconds).name == name
+
+
+@fuzzed
+@given(st.integers(0, 2**20), st.integers(0, 2**32 - 1), st.floats(0, 1e-6))
+def test_no_codec_is_longer_than_u32(count: int, length: int, byte_seconds: float) -> None:
+    count = min(count, length)
+    assert choose_codec(count, length, byte_seconds).largest(count, length) <= 4 * count

@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gradwire import kernels
+from gradwire.kernels import RandomStream
 from gradwire.payload import Float32, Payload
+
+WORD = 2**32
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Context:
     size: int = 1
     seed: int = 0
     floor: float = 0.0
+
+    def stream(self) -> RandomStream:
+        """Return the random bits of this rank's elements in this exchange."""
+        return RandomStream(self.seed, kernels.fnv1a32(self.key), self.step % WORD, self.rank)
 
 
 @dataclass(frozen=True)
@@ -95,15 +102,20 @@ class Compressor(abc.ABC):
 
     @abc.abstractmethod
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
-        """Write the dense vector that ``payload`` stands for into all of ``out`` ((n,) float32)."""
+        """Write the dense vector that ``payload`` stands for into all of ``out`` ((n,) float32).
+
+        A payload that was received has its values as float32, rounded by their sender; of another
+        one that `compress` made, ``payload.received()`` has them.
+        """
 
     def compensate(
         self, gradient: Float32, residual: Float32, acc: Float32, context: Context
     ) -> Payload:
         """Write ``acc = residual + gradient`` and return its payload.
 
-        ``acc`` may be ``gradient`` itself; ``residual`` is only read. Compressors with a fused
-        kernel override this; the result must be the same.
+        Where dense values are rounded, ``acc`` is what the rounding took away instead: there is
+        nothing else that could stay behind. ``acc`` may be ``gradient`` itself; ``residual`` is
+        only read. Compressors with a fused kernel override this; the result must be the same.
         """
         kernels.add(residual, gradient, acc)
         return self.compress(acc, context)
@@ -111,7 +123,9 @@ class Compressor(abc.ABC):
     def settle(self, acc: Float32, payload: Payload, delivered: Any, context: Context) -> None:
         """Turn ``acc`` into the next residual: take out of it what got through.
 
-        ``payload`` is what this rank sent, ``delivered`` its indices that the schedule kept.
+        ``payload`` is what this rank sent, ``delivered`` its indices that the schedule kept. What
+        the value format took away from these on their way comes back afterwards, as the schedule's
+        correction.
         """
         if len(payload.dense):
             acc.fill(0.0)

@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradwire.compressors.base import Traits
-from gradwire.compressors.cast import Cast
-from gradwire.payload import ValueFormat
+from gradwire.compressors.quantizer import Quantizer
+from gradwire.values import BFLOAT16, ValueFormat
 
 
 @dataclass(frozen=True)
-class BF16(Cast):
+class BF16(Quantizer):
     """Casts to bfloat16 (2 bytes per element), without error feedback."""
 
     id: ClassVar[str] = "bf16"
-    value_format: ClassVar[ValueFormat] = ValueFormat.BFLOAT16
 
     @property
     def traits(self) -> Traits:
         """Half a unit in the last place: 2^-8 relative, 2^-134 absolute for subnormals."""
         return Traits(summable=True, rounding=(2.0**-8, 2.0**-134))
+
+    @property
+    def value_format(self) -> ValueFormat:
+        """bfloat16."""
+        return BFLOAT16

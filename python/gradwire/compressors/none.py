@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradwire.compressors.base import Compressor, Context, Traits
-from gradwire.payload import Float32, Payload, from_format
+from gradwire.payload import Float32, Payload
+from gradwire.values import plain
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class NoCompression(Compressor):
 
     def compress(self, acc: Float32, context: Context) -> Payload:
         """Return the values as they are (a view of ``acc``)."""
-        return Payload(dense=acc)
+        return Payload(dense=plain(acc))
 
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
         """Copy the values."""
-        out[:] = from_format(payload.dense)
+        out[:] = payload.dense.decode()

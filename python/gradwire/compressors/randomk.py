@@ -16,7 +16,8 @@ from gradwire import kernels
 from gradwire.compressors.base import Context, Traits
 from gradwire.compressors.sparsifier import Sparsifier
 from gradwire.errors import ConfigError
-from gradwire.payload import Float32, Indices, Payload, from_format
+from gradwire.payload import Float32, Indices, Payload
+from gradwire.values import plain
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,12 @@ class RandomK(Sparsifier):
             kernels.scale(values, len(acc) / len(indices), values)
         if len(values) and not kernels.finite_check(acc):
             values[0] = np.nan
-        return Payload(dense=values)
+        return Payload(dense=plain(values))
 
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
         """Write zeros, and the values at this step's positions."""
         out.fill(np.float32(0))
-        kernels.scatter(out, self.indices(len(out), context), from_format(payload.dense))
+        kernels.scatter(out, self.indices(len(out), context), payload.dense.decode())
 
     def settle(self, acc: Float32, payload: Payload, delivered: Any, context: Context) -> None:
         """Clear this step's positions; the unbiased form leaves nothing behind."""

@@ -14,7 +14,8 @@ import numpy as np
 from gradwire import kernels
 from gradwire.compressors.base import Context, Traits
 from gradwire.compressors.sparsifier import Sparsifier
-from gradwire.payload import Float32, Payload, from_format
+from gradwire.payload import Float32, Payload
+from gradwire.values import plain
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class TopK(Sparsifier):
         """Return the largest entries in index order, or all of ``acc`` if the budget is n."""
         numel, budget = len(acc), self.budget(len(acc), context.step)
         if budget == numel:
-            return Payload(dense=acc)
+            return Payload(dense=plain(acc))
         selected = kernels.topk(acc, budget)
         return Payload(numel, selected.indices, selected.values, budget=budget)
 
@@ -61,7 +62,7 @@ class TopK(Sparsifier):
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
         """Write zeros and the entries, or the dense values."""
         if len(payload.dense) == len(out):
-            out[:] = from_format(payload.dense)
+            out[:] = payload.dense.decode()
             return
         out.fill(np.float32(0))
         kernels.scatter(out, payload.indices, payload.values)

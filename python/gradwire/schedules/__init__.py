@@ -5,12 +5,13 @@ from typing import Any
 from gradwire.errors import ConfigError, unknown
 from gradwire.schedules.agreement import Agreement, refusing
 from gradwire.schedules.allgather import Allgather
-from gradwire.schedules.base import Outcome, PhaseCount, Report, Schedule
+from gradwire.schedules.base import Correction, Outcome, PhaseCount, Report, Schedule
 from gradwire.schedules.dense import Dense
 from gradwire.schedules.oktopk import OkTopk
+from gradwire.schedules.split_gather import SplitGather
 
 SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.id: schedule for schedule in (Dense, Allgather, OkTopk)
+    schedule.id: schedule for schedule in (Dense, Allgather, SplitGather, OkTopk)
 }
 
 
@@ -32,12 +33,14 @@ __all__ = [
     "SCHEDULES",
     "Agreement",
     "Allgather",
+    "Correction",
     "Dense",
     "OkTopk",
     "Outcome",
     "PhaseCount",
     "Report",
     "Schedule",
+    "SplitGather",
     "get_schedule",
     "refusing",
 ]

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
-from gradwire.payload import Payload, format_of
+from gradwire.payload import Payload
 from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
-from gradwire.schedules.ownership import add_dense
-from gradwire.wire import Expected, Kind, Message, decode, encode, largest_message
+from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
+from gradwire.schedules.ownership import add_encoded
+from gradwire.values import FLOAT32, plain
+from gradwire.wire import Expected, Kind, Message, decode, encode
 
 
 @dataclass
@@ -32,40 +33,47 @@ class Allgather(Schedule):
         with report.phase("agree", communicator):
             if not agree(agreement, payload.finite(), communicator):
                 return not_finite(report)
-        message = Message(
-            Kind.PAYLOAD,
-            agreement.tag,
-            agreement.step,
-            payload.indices,
-            payload.values,
-            payload.dense,
-        )
-        dense_format = format_of(payload.dense)
-        limit = largest_message(payload.budget, len(payload.dense), dense_format)
         expected = Expected(
             Kind.PAYLOAD,
             agreement.tag,
             agreement.step,
             0,
             payload.numel,
-            dense_format,
-            len(payload.dense),
             payload.budget,
+            payload.value_format,
+            payload.dense.format,
+            len(payload.dense),
+            len(payload.tail),
         )
+        values = payload.value_format.encode(payload.values, payload.stream)
         with report.phase("gather", communicator):
-            received = communicator.allgatherv(encode(message, 0, payload.numel), limit)
-        messages = [decode(data, expected, rank) for rank, data in enumerate(received)]
-        indices, values = kernels.merge(
-            [each.indices for each in messages], [each.values for each in messages]
-        )
-        dense = add_dense([each.dense for each in messages])
-        budget = min(payload.numel, payload.budget * communicator.size)
-        reduced = Payload(payload.numel, indices, values, dense, budget)
-        report.reduced = report.winners = len(indices)
+            message = Message(
+                Kind.PAYLOAD, agreement.tag, agreement.step, payload.indices, values,
+                payload.dense, payload.tail,
+            )  # fmt: skip
+            data = encode(message, 0, payload.numel)
+            received = communicator.allgatherv(data, expected.largest)
+            messages = [decode(each, expected, rank) for rank, each in enumerate(received)]
+        reduced = _sum(messages, payload)
+        report.reduced = report.winners = len(reduced.indices)
         if not reduced.finite():
             return not_finite(report)
-        return Outcome(True, reduced, payload.indices, report)
+        correction = Correction()
+        if not values.format.exact:
+            correction = Correction(payload.indices, payload.values - values.decode())
+        return Outcome(True, reduced, payload.indices, report, correction)
 
     def config(self) -> dict[str, Any]:
         """Return the configuration."""
         return {"id": self.id}
+
+
+def _sum(messages: list[Message], payload: Payload) -> Payload:
+    """Return the sum of all ranks' messages, added in rank order."""
+    indices, values = kernels.merge(
+        [each.indices for each in messages], [each.values.decode() for each in messages]
+    )
+    dense = add_encoded([each.dense for each in messages])
+    tail = add_encoded([plain(each.tail) for each in messages])
+    budget = min(payload.numel, payload.budget * len(messages))
+    return Payload(payload.numel, indices, values, plain(dense), budget, FLOAT32, tail)

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
-from gradwire.payload import NO_INDICES, Indices, Payload
+from gradwire.payload import NO_INDICES, Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
+from gradwire.values import NO_VALUES
 
 
 @dataclass
@@ -75,6 +77,38 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """What rounding on the way took away of a rank's share; it goes into the residual.
+
+    Attributes:
+        indices: (count,) uint32, increasing, and
+        values: (count,) float32: entries that this rank sent, and sums that it owns.
+        begin: where
+        dense: float32, of the sums of dense values that this rank owns, lie in the bucket.
+    """
+
+    indices: Indices = field(default_factory=lambda: NO_INDICES)
+    values: Float32 = field(default_factory=lambda: NO_VALUES)
+    begin: int = 0
+    dense: Float32 = field(default_factory=lambda: NO_VALUES)
+
+    @classmethod
+    def of_entries(
+        cls, parts: list[tuple[Indices, Float32]], begin: int = 0, dense: Float32 | None = None
+    ) -> Correction:
+        """Return the correction of several sets of entries, whose common indices are added."""
+        indices, values = kernels.merge([part[0] for part in parts], [part[1] for part in parts])
+        return cls(indices, values, begin, NO_VALUES if dense is None else dense)
+
+    def add_to(self, acc: Float32) -> None:
+        """Add it to an accumulator from which what got through has been taken out."""
+        kernels.scatter_add(acc, self.indices, self.values)
+        if len(self.dense):
+            owned = acc[self.begin : self.begin + len(self.dense)]
+            kernels.add(owned, self.dense, owned)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What an exchange gives back.
 
@@ -83,12 +117,14 @@ class Outcome:
         reduced: sums over the ranks; the same bits on every rank; dense values are float32.
         delivered: those of this rank's own indices that the reduced payload contains, increasing.
         report: what it cost.
+        correction: what rounding took away of what this rank sent and of the sums that it owns.
     """
 
     finite: bool
     reduced: Payload
     delivered: Indices
     report: Report
+    correction: Correction = field(default_factory=Correction)
 
 
 def not_finite(report: Report) -> Outcome:

@@ -15,7 +15,7 @@ from gradwire.errors import ConfigError
 from gradwire.payload import NO_INDICES, Payload
 from gradwire.schedules.agreement import Agreement, agree
 from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
-from gradwire.schedules.ownership import gather, split
+from gradwire.schedules.ownership import Layout, gather, split
 from gradwire.schedules.regions import equal_regions
 
 
@@ -36,11 +36,11 @@ class Dense(Schedule):
         with report.phase("agree", communicator):
             if not agree(agreement, payload.finite(), communicator):
                 return not_finite(report)
-        regions = equal_regions(0, communicator.size)
+        layout = Layout.of(payload, equal_regions(0, communicator.size))
         with report.phase("split", communicator):
-            owned = split(payload, regions, agreement, communicator)
+            owned, _ = split(payload, layout, agreement, communicator)
         with report.phase("gather", communicator):
-            reduced, _ = gather(owned, payload, regions, agreement, communicator)
+            reduced = gather(owned, payload, layout, agreement, communicator).reduced
         if not reduced.finite():
             return not_finite(report)
         return Outcome(True, reduced, NO_INDICES, report)

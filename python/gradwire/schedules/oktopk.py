@@ -24,12 +24,12 @@ import numpy as np
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
-from gradwire.payload import Payload
+from gradwire.payload import Float32, Indices, Payload
 from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
+from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
 from gradwire.schedules.dense import Dense
-from gradwire.schedules.ownership import Owned, gather, split
+from gradwire.schedules.ownership import Gathered, Layout, Owned, gather, split
 from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
 from gradwire.schedules.winners import winners
 
@@ -90,19 +90,22 @@ class OkTopk(Schedule):
                 return not_finite(report)
         with report.phase("partition", communicator):
             partition = self._partition(payload, agreement, communicator)
+        layout = Layout.of(payload, partition.boundaries)
         with report.phase("split", communicator):
-            owned = split(payload, partition.boundaries, agreement, communicator)
+            owned, rounded_off = split(payload, layout, agreement, communicator)
         report.reduced = len(owned.indices)
         with report.phase("select", communicator):
             owned = _keep_winners(owned, payload.budget, communicator)
         with report.phase("gather", communicator):
-            reduced, loads = gather(owned, payload, partition.boundaries, agreement, communicator)
-        report.winners, report.imbalance = len(reduced.indices), imbalance(loads)
+            gathered = gather(owned, payload, layout, agreement, communicator)
+        reduced = gathered.reduced
+        report.winners, report.imbalance = len(reduced.indices), imbalance(gathered.loads)
         partition.overloaded = report.imbalance > self.largest_imbalance
         if not reduced.finite():
             return not_finite(report)
         delivered = kernels.intersect(payload.indices, reduced.indices)
-        return Outcome(True, reduced, delivered, report)
+        correction = _correction(payload, delivered, rounded_off, owned, gathered)
+        return Outcome(True, reduced, delivered, report, correction)
 
     def config(self) -> dict[str, Any]:
         """Return the configuration."""
@@ -139,5 +142,23 @@ def _keep_winners(owned: Owned, k: int, communicator: Communicator) -> Owned:
         np.ascontiguousarray(owned.indices[chosen]),
         np.ascontiguousarray(owned.values[chosen]),
         owned.dense,
+        owned.tail,
         owned.load,
     )
+
+
+def _correction(
+    payload: Payload,
+    delivered: Indices,
+    rounded_off: Float32 | None,
+    owned: Owned,
+    gathered: Gathered,
+) -> Correction:
+    """Return what rounding took away of the delivered entries, and of this owner's winners."""
+    parts = []
+    if rounded_off is not None:
+        own = rounded_off[np.searchsorted(payload.indices, delivered)]
+        parts.append((delivered, own))
+    if gathered.values_left is not None:
+        parts.append((owned.indices, gathered.values_left))
+    return Correction.of_entries(parts)

@@ -1,7 +1,9 @@
 """Split and gather: every region has an owner, who adds what all ranks send and tells the sum.
 
-Entries go to the owner of their region, dense values to the owner of their slice, both in the same
-message, so one rank sends one message per peer and phase. Owners add in rank order.
+Entries go to the owner of their region, dense values and tails to the owner of their slice, all in
+the same message, so one rank sends one message per peer and phase. Owners add in rank order, in
+float32. Values that are rounded on their way are rounded twice: by their sender and, as sums, by
+their owner; each keeps what that took away.
 """
 
 from __future__ import annotations
@@ -12,18 +14,50 @@ import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
-from gradwire.payload import (
-    DenseValues,
-    Float32,
-    Indices,
-    Payload,
-    format_of,
-    from_format,
-    to_format,
-)
+from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
 from gradwire.schedules.regions import Boundaries, equal_regions, slices_of
-from gradwire.wire import Expected, Kind, Message, decode, encode, largest_message
+from gradwire.values import FLOAT32, Encoded, ValueFormat, plain
+from gradwire.wire import Expected, Kind, Message, decode, encode
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Who owns what of a bucket; the same on all ranks.
+
+    Attributes:
+        regions: (P + 1,) boundaries in the space of the entries' indices.
+        dense: (P + 1,) boundaries in the dense values.
+        tail: (P + 1,) boundaries in the tail.
+    """
+
+    regions: Boundaries
+    dense: Boundaries
+    tail: Boundaries
+
+    @classmethod
+    def of(cls, payload: Payload, regions: Boundaries) -> Layout:
+        """Return the layout for payloads like this one.
+
+        Dense values are cut at multiples of their format's alignment.
+        """
+        size, count = len(regions) - 1, len(payload.dense)
+        unit = payload.dense.format.alignment
+        dense = np.minimum(equal_regions(-(-count // unit), size) * unit, count)
+        return cls(regions, dense, equal_regions(len(payload.tail), size))
+
+    def dense_of(self, rank: int) -> slice:
+        """Return a rank's slice of the dense values."""
+        return slice(int(self.dense[rank]), int(self.dense[rank + 1]))
+
+    def tail_of(self, rank: int) -> slice:
+        """Return a rank's slice of the tail."""
+        return slice(int(self.tail[rank]), int(self.tail[rank + 1]))
+
+    def region_of(self, rank: int) -> tuple[int, int]:
+        """Return the beginning and the length of a rank's region."""
+        begin = int(self.regions[rank])
+        return begin, int(self.regions[rank + 1]) - begin
 
 
 @dataclass(frozen=True)
@@ -33,23 +67,29 @@ class Owned:
     Attributes:
         indices: (count,) uint32 in the rank's region, increasing.
         values: (count,) float32 sums, added in rank order.
-        dense: sums of the rank's slice of the dense values, in the payload's format.
+        dense: float32 sums of the rank's slice of the dense values.
+        tail: float32 sums of the rank's slice of the tail.
         load: entries received from all ranks.
     """
 
     indices: Indices
     values: Float32
-    dense: DenseValues
+    dense: Float32
+    tail: Float32
     load: int
 
 
 def split(
-    payload: Payload, regions: Boundaries, agreement: Agreement, communicator: Communicator
-) -> Owned:
-    """Send each owner its part and return the sums of what this rank owns; collective."""
+    payload: Payload, layout: Layout, agreement: Agreement, communicator: Communicator
+) -> tuple[Owned, Float32 | None]:
+    """Send each owner its part; collective.
+
+    Returns the sums of what this rank owns, and what rounding took away of each of this rank's
+    entries: (count,) float32, None if nothing was rounded.
+    """
     rank, size = communicator.rank, communicator.size
-    parts = slices_of(payload.indices, regions)
-    cuts = equal_regions(len(payload.dense), size)
+    parts = slices_of(payload.indices, layout.regions)
+    encoded = [_encode_part(payload, part) for part in parts]
     messages = [
         encode(
             Message(
@@ -57,97 +97,145 @@ def split(
                 agreement.tag,
                 agreement.step,
                 payload.indices[part],
-                payload.values[part],
-                payload.dense[cuts[peer] : cuts[peer + 1]],
+                values,
+                payload.dense.part(*_ends(layout.dense_of(peer))),
+                payload.tail[layout.tail_of(peer)],
             ),
-            int(regions[peer]),
-            int(regions[peer + 1] - regions[peer]),
+            *layout.region_of(peer),
         )
-        for peer, part in enumerate(parts)
+        for peer, (part, values) in enumerate(zip(parts, encoded, strict=True))
     ]
-    limit = _limit(payload, size)
-    received = communicator.exchange(messages, limit)
-    expected = _expected(Kind.SPLIT, payload, rank, regions, cuts, agreement)
-    return _add_up([decode(data, expected, peer) for peer, data in enumerate(received)])
+    expected = [
+        _expected(Kind.SPLIT, payload, payload.dense.format, each, layout, agreement)
+        for each in range(size)
+    ]
+    received = communicator.exchange(messages, max(each.largest for each in expected))
+    owned = _add_up([decode(data, expected[rank], peer) for peer, data in enumerate(received)])
+    if payload.value_format.exact:
+        return owned, None
+    rounded = np.concatenate([values.decode() for values in encoded])
+    return owned, payload.values - rounded
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What all owners told, and what this one's rounding took away.
+
+    Attributes:
+        reduced: the sums of all owners; float32.
+        loads: every owner's load.
+        values_left: (count,) float32 for this owner's entries; None if nothing was rounded.
+        dense_left: float32 for this owner's slice of the dense values; None likewise.
+    """
+
+    reduced: Payload
+    loads: list[int]
+    values_left: Float32 | None
+    dense_left: Float32 | None
 
 
 def gather(
     owned: Owned,
     payload: Payload,
-    regions: Boundaries,
+    layout: Layout,
     agreement: Agreement,
     communicator: Communicator,
-) -> tuple[Payload, list[int]]:
-    """Send what this rank owns to all; return all of it, and every owner's load; collective.
+    dense_format: ValueFormat | None = None,
+) -> Gathered:
+    """Send what this rank owns to all; collective.
 
-    The dense values come back as float32. ``payload`` is what this rank brought, for its sizes.
+    ``payload`` is what this rank brought, for its sizes and formats; ``dense_format`` is what sums
+    of dense values are rounded to, the format of the payload's if None.
     """
     rank, size = communicator.rank, communicator.size
-    cuts = equal_regions(len(payload.dense), size)
+    dense_format = dense_format or payload.dense.format
+    stream = payload.stream and payload.stream._replace(phase=1)
+    values = payload.value_format.encode(owned.values, stream)
+    first = stream and stream._replace(first=layout.dense_of(rank).start)
+    dense = dense_format.encode(owned.dense, first)
     message = Message(
-        Kind.GATHER,
-        agreement.tag,
-        agreement.step,
-        owned.indices,
-        owned.values,
-        owned.dense,
+        Kind.GATHER, agreement.tag, agreement.step, owned.indices, values, dense, owned.tail,
         min(owned.load, 0xFFFFFFFF),
-    )
-    begin, length = int(regions[rank]), int(regions[rank + 1] - regions[rank])
-    data = encode(message, begin, length)
-    received = [
-        decode(each, _expected(Kind.GATHER, payload, peer, regions, cuts, agreement), peer)
-        for peer, each in enumerate(communicator.allgatherv(data, _limit(payload, size)))
+    )  # fmt: skip
+    data = encode(message, *layout.region_of(rank))
+    expected = [
+        _expected(Kind.GATHER, payload, dense_format, each, layout, agreement)
+        for each in range(size)
     ]
+    limit = max(each.largest for each in expected)
+    received = [
+        decode(each, expected[peer], peer)
+        for peer, each in enumerate(communicator.allgatherv(data, limit))
+    ]
+    return Gathered(
+        _joined(received, payload),
+        [each.load for each in received],
+        None if values.format.exact else owned.values - values.decode(),
+        None if dense.format.exact else owned.dense - dense.decode(),
+    )
+
+
+def _joined(received: list[Message], payload: Payload) -> Payload:
+    """Return all owners' sums as one payload."""
     indices = np.concatenate([each.indices for each in received])
-    values = np.concatenate([each.values for each in received])
-    dense = np.concatenate([from_format(each.dense) for each in received])
+    values = np.concatenate([each.values.decode() for each in received])
+    dense = np.concatenate([each.dense.decode() for each in received])
+    tail = np.concatenate([each.tail for each in received])
     budget = max(payload.budget, len(indices))
-    reduced = Payload(payload.numel, indices, values, dense, budget)
-    return reduced, [each.load for each in received]
+    return Payload(payload.numel, indices, values, plain(dense), budget, FLOAT32, tail)
 
 
-def _limit(payload: Payload, size: int) -> int:
-    """Return the size in bytes that no message of this exchange exceeds, on any rank."""
-    largest_slice = -(-len(payload.dense) // size)
-    return largest_message(payload.budget, largest_slice, format_of(payload.dense))
+def _encode_part(payload: Payload, part: slice) -> Encoded:
+    """Return the values of some of the entries in their format."""
+    stream = payload.stream and payload.stream._replace(first=part.start)
+    return payload.value_format.encode(payload.values[part], stream)
+
+
+def _ends(part: slice) -> tuple[int, int]:
+    return part.start, part.stop
 
 
 def _expected(
     kind: Kind,
     payload: Payload,
+    dense_format: ValueFormat,
     owner: int,
-    regions: Boundaries,
-    cuts: Boundaries,
+    layout: Layout,
     agreement: Agreement,
 ) -> Expected:
-    begin, length = int(regions[owner]), int(regions[owner + 1] - regions[owner])
+    """Return what anybody knows about a message to (or, gathering, from) an owner."""
+    begin, length = layout.region_of(owner)
+    dense, tail = layout.dense_of(owner), layout.tail_of(owner)
     return Expected(
         kind,
         agreement.tag,
         agreement.step,
         begin,
         length,
-        format_of(payload.dense),
-        int(cuts[owner + 1] - cuts[owner]),
         min(payload.budget, length),
+        payload.value_format,
+        dense_format,
+        dense.stop - dense.start,
+        tail.stop - tail.start,
     )
 
 
 def _add_up(messages: list[Message]) -> Owned:
     """Add the messages of all ranks, in rank order."""
     indices, values = kernels.merge(
-        [each.indices for each in messages], [each.values for each in messages]
+        [each.indices for each in messages], [each.values.decode() for each in messages]
     )
-    dense_parts = [each.dense for each in messages]
-    dense = to_format(add_dense(dense_parts), format_of(dense_parts[0]))
-    return Owned(indices, values, dense, sum(len(each.indices) for each in messages))
+    dense = add_encoded([each.dense for each in messages])
+    tail = add_encoded([plain(each.tail) for each in messages])
+    return Owned(indices, values, dense, tail, sum(len(each.indices) for each in messages))
 
 
-def add_dense(parts: list[DenseValues]) -> Float32:
-    """Return the sum of vectors in one format, added in float32 in list order."""
-    total = from_format(parts[0])
-    out = None  # the first sum gets memory of its own, which the others go to
+def add_encoded(parts: list[Encoded]) -> Float32:
+    """Return the sum of vectors, added in float32 in list order."""
+    total = parts[0].decode()
+    if parts[0].format.exact and len(parts) > 1:  # a view of what somebody else may still need
+        total = kernels.add(total, parts[1].decode())
+        parts = parts[1:]
     for part in parts[1:]:
-        total = out = kernels.add(total, from_format(part), out)
+        part.add_to(total)
     return total

@@ -20,6 +20,7 @@ from gradwire.residual import OwnedResidual
 from gradwire.seam.origin import Origin
 from gradwire.seam.statistics import Statistics, allreduce_bytes
 from gradwire.seam.witness import WITNESS_VALUES, check_witness, witness
+from gradwire.values import plain
 
 
 @dataclass
@@ -156,7 +157,7 @@ class SparsifierSession(SummedSession):
             torch.from_numpy(acc).view(tensor.shape).copy_(tensor.detach())
         payload = self.compressor.compensate(acc, state.residual.values, acc, context)
         intention = f"{self.compressor!r} {self.seed} {self.min_numel} {state.step}"
-        wire = torch.from_numpy(np.concatenate([payload.dense, witness(intention)]))
+        wire = torch.from_numpy(np.concatenate([payload.dense.decode(), witness(intention)]))
         return wire, SummedTicket(self, tensor, origin, context, payload)
 
     def _decompress(self, summed: Any, ticket: SummedTicket) -> Any:
@@ -167,7 +168,7 @@ class SparsifierSession(SummedSession):
         if ticket.payload is not None:
             check_witness(values[-WITNESS_VALUES:], ticket.origin, self.process_set.size())
             values = values[:-WITNESS_VALUES]
-        reduced = Payload(dense=values)
+        reduced = Payload(dense=plain(values))
         finite = reduced.finite()
         self.statistics.nonfinite_steps += self._finite and not finite
         self._finite = self._finite and finite

@@ -59,5 +59,7 @@ def same_payload(a: Payload, b: Payload) -> bool:
         a.numel == b.numel
         and same_bits(a.indices, b.indices)
         and same_bits(a.values, b.values)
-        and same_bits(a.dense, b.dense)
+        and a.dense.format.on_wire == b.dense.format.on_wire
+        and same_bits(a.dense.data, b.dense.data)
+        and same_bits(a.tail, b.tail)
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from gradwire.compressors import Compressor
-from gradwire.payload import Float32, Payload, from_format
+from gradwire.payload import Float32, Payload
 from gradwire.testing.cases import SIZES, context, inputs, require, restored, same_bits
 from gradwire.testing.exact import exact_values
 from gradwire.testing.gradients import all_equal, single_spike
+from gradwire.values import FLOAT16, FLOAT32, Encoded, Plain, plain
 
 DRAWS = 400
 SETTLED_STEP = 1000  # long after any warm-up
@@ -54,11 +57,13 @@ def check_summable(compressor: Compressor) -> None:
             payloads.append(compressor.compress(exact_values(generator, numel, 6, -2), at))
             total += restored(compressor, payloads[-1], numel, at)
         require(all(payload.numel == 0 for payload in payloads), compressor, "summable, but sparse")
-        sums = [_sum([from_format(each.dense) for each in payloads])]
+        sums = [plain(_sum([each.dense.decode() for each in payloads]))]
         if traits.native:
-            dtype = payloads[0].dense.dtype
-            require(dtype in (np.float32, np.float16), compressor, f"{dtype} is not native")
-            sums.append(_sum([each.dense for each in payloads]))
+            form = payloads[0].dense.format
+            if not isinstance(form, Plain) or form not in (FLOAT32, FLOAT16):
+                raise AssertionError(f"{compressor!r}: {form} is not native")
+            native = [each.dense.data.view(form.dtype) for each in payloads]
+            sums.append(Encoded(form, len(native[0]), _sum(native).view(np.uint8)))
         for dense in sums:
             out = restored(compressor, Payload(dense=dense), numel, context(SETTLED_STEP, 3))
             require(np.array_equal(out, total), compressor, f"{numel} elements: not summable")
@@ -168,8 +173,8 @@ def _require_mean_at_most(
     )
 
 
-def _sum(parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    total: npt.NDArray[np.float32] = parts[0].copy()
+def _sum(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    total: npt.NDArray[Any] = parts[0].copy()
     for part in parts[1:]:
         total += part
     return total

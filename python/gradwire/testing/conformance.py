@@ -18,12 +18,14 @@ import pickle
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gradwire.compressors import Compressor, compressor_ids, get_compressor
-from gradwire.payload import Float32, Payload
+from gradwire import kernels
+from gradwire.compressors import Compressor, Context, compressor_ids, get_compressor
+from gradwire.payload import Float32, Indices, Payload
 from gradwire.testing import claims
 from gradwire.testing.cases import (
     STEPS,
@@ -142,15 +144,15 @@ def check_decompress_writes_everything(compressor: Compressor) -> None:
 
 
 def check_wire(compressor: Compressor) -> None:
-    """A payload survives its wire form bit for bit, and takes the bytes that it should."""
+    """A payload comes out of its wire form as its receiver should see it, and is not long."""
     for what, values in inputs():
         for step in STEPS:
             payload = compressor.compress(values, context(step))
             data = encode_payload(payload)
             expected = _wire_bytes(payload)
-            require(len(data) == expected, compressor, f"{what}: {len(data)} bytes, not {expected}")
+            require(len(data) <= expected, compressor, f"{what}: {len(data)} bytes > {expected}")
             require(
-                same_payload(decode_payload(data), payload),
+                same_payload(decode_payload(data), payload.received()),
                 compressor,
                 f"{what}, step {step}: the wire changed the payload",
             )
@@ -185,7 +187,10 @@ def check_nonfinite_is_reported(compressor: Compressor) -> None:
 
 
 def check_compensate(compressor: Compressor) -> None:
-    """Compensating is adding, then compressing, for any floor; the residual is only read."""
+    """Compensating is adding, then compressing, for any floor; the residual is only read.
+
+    The accumulator is then the sum, or what rounding took away of it.
+    """
     overflowing = ("sums beyond float32", np.full(33, 3e38, np.float32))
     for what, gradient in (*inputs(), overflowing):
         residual = gradient[::-1] * np.float32(0.75)
@@ -196,12 +201,11 @@ def check_compensate(compressor: Compressor) -> None:
         for floor in (0.0, 0.5 * largest, largest, 4 * largest):
             at = context(1000, floor=floor)
             expected = compressor.compress(total, at)
+            kept = _compensated(total, expected)
             separate, own = np.full(len(gradient), np.nan, np.float32), gradient.copy()
             for acc, source in ((separate, gradient), (own, own)):
                 payload = compressor.compensate(source, residual, acc, at)
-                require(
-                    same_bits(acc, total), compressor, f"{what}: acc is not residual + gradient"
-                )
+                require(same_bits(acc, kept), compressor, f"{what}: acc is not residual + gradient")
                 require(
                     same_payload(payload, expected),
                     compressor,
@@ -219,8 +223,8 @@ def check_conservation(compressor: Compressor) -> None:
         for step in range(8):
             at, acc = context(step), np.empty_like(gradient)
             payload = compressor.compensate(gradient, residual, acc, at)
-            total, sent = acc.copy(), restored(compressor, payload, len(acc), at)
-            compressor.settle(acc, payload, payload.indices, at)
+            total, sent = residual + gradient, restored(compressor, payload, len(acc), at)
+            _settle(compressor, acc, payload, payload.indices, at)
             _require_conserved(compressor, f"{what}, step {step}", total, sent, acc)
             residual = acc
 
@@ -238,12 +242,31 @@ def check_partial_delivery(compressor: Compressor) -> None:
             acc[:] = values
             sent = np.zeros_like(values)
             sent[delivered] = restored(compressor, payload, len(values), at)[delivered]
-            compressor.settle(acc, payload, np.ascontiguousarray(delivered), at)
+            _settle(compressor, acc, payload, np.ascontiguousarray(delivered), at)
             where = f"{what}, {len(delivered)} of {len(payload.indices)} entries delivered"
             kept = np.ones(len(values), np.bool_)
             kept[delivered] = False
             require(same_bits(acc[kept], values[kept]), compressor, f"{where}: others changed")
             _require_conserved(compressor, where, values, sent, acc)
+
+
+def _compensated(total: Float32, payload: Payload) -> Float32:
+    """Return what compensate leaves in acc: the sum, or the error of dense values in a format."""
+    if not len(payload.dense) or payload.dense.format.exact:
+        return total
+    with np.errstate(invalid="ignore"):  # infinity without infinity
+        error: Float32 = total - payload.dense.decode()
+    return error
+
+
+def _settle(
+    compressor: Compressor, acc: Float32, payload: Payload, delivered: Indices, at: Context
+) -> None:
+    """Do what a step does with an accumulator when all sums went through unchanged."""
+    compressor.settle(acc, payload, delivered, at)
+    rounded_off = payload.values - payload.received().values
+    own = np.isin(payload.indices, delivered)
+    kernels.scatter_add(acc, payload.indices[own], rounded_off[own])
 
 
 CHECKS: dict[str, Check] = {
@@ -276,21 +299,19 @@ def _require_conserved(
 
 
 def _copied(payload: Payload) -> Payload:
-    return Payload(
-        payload.numel,
-        payload.indices.copy(),
-        payload.values.copy(),
-        payload.dense.copy(),
-        payload.budget,
+    return replace(
+        payload,
+        indices=payload.indices.copy(),
+        values=payload.values.copy(),
+        dense=replace(payload.dense, data=payload.dense.data.copy()),
     )
 
 
 def _wire_bytes(payload: Payload) -> int:
-    """Return what ``docs/wire-format.md`` says that a payload takes."""
+    """Return what ``docs/wire-format.md`` says that a payload takes at most."""
     count = len(payload.indices)
-    tiles = -(-payload.numel // 65536)
-    indices = min(4 * count, 4 * tiles + 2 * count)
-    return HEADER_BYTES + 4 * count + payload.dense.nbytes + indices
+    values = payload.value_format.nbytes(count)
+    return HEADER_BYTES + 4 * count + values + payload.dense.nbytes
 
 
 def _random_states() -> tuple[Any, ...]:
