@@ -107,18 +107,21 @@ py::tuple merge_(const py::list& index_chunks, const py::list& value_chunks, py:
                           python::leading(out_values, values, written));
 }
 
-uint64_t intersect_(py::handle a, py::handle b, py::handle out) {
+py::tuple intersect_(py::handle a, py::handle b, py::handle out, py::handle positions) {
     const Operation operation("intersect");
     const Array left = operation.input("a", a, kUint32);
     const Array right = operation.input("b", b, kUint32);
-    const Array common = operation.output("out", out, kUint32, std::min(left.size, right.size));
-    operation.apart({&left, &right}, {&common});
+    const uint64_t most = std::min(left.size, right.size);
+    const Array common = operation.output("out", out, kUint32, most);
+    const Array places = operation.output("out_positions", positions, kUint32, most);
+    operation.apart({&left, &right}, {&common, &places});
     uint64_t written = 0;
     operation.check(without_lock([&] {
         return intersect(left.as<std::uint32_t>(), left.size, right.as<std::uint32_t>(), right.size,
-                         common.as<std::uint32_t>(), &written);
+                         {common.as<std::uint32_t>(), places.as<std::uint32_t>()}, &written);
     }));
-    return written;
+    return py::make_tuple(python::leading(out, common, written),
+                          python::leading(positions, places, written));
 }
 
 }  // namespace

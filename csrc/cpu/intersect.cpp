@@ -5,7 +5,7 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
 Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint32_t* b,
-                 std::uint64_t b_count, std::uint32_t* out, std::uint64_t* written) noexcept {
+                 std::uint64_t b_count, Common out, std::uint64_t* written) noexcept {
     if (!strictly_increasing(a, a_count) || !strictly_increasing(b, b_count)) {
         return Status::not_increasing;
     }
@@ -16,7 +16,8 @@ Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint3
     while (i < a_count && j < b_count) {
         const std::uint32_t left = a[i];
         const std::uint32_t right = b[j];
-        out[count] = left;
+        out.elements[count] = left;
+        out.positions[count] = static_cast<std::uint32_t>(i);
         count += static_cast<std::uint64_t>(left == right);
         i += static_cast<std::uint64_t>(left <= right);
         j += static_cast<std::uint64_t>(right <= left);

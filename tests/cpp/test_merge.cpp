@@ -43,8 +43,9 @@ TEST(merge_writes_the_union_into_exactly_its_room) {
                                     {second.data(), ones.data(), 2000}};
             std::vector<std::uint32_t> common(2000);
             std::uint64_t shared = 0;
-            CHECK(gradwire::intersect(first.data(), 2000, second.data(), 2000, common.data(),
-                                      &shared) == Status::ok);
+            std::vector<std::uint32_t> positions(2000);
+            CHECK(gradwire::intersect(first.data(), 2000, second.data(), 2000,
+                                      {common.data(), positions.data()}, &shared) == Status::ok);
             const std::uint64_t expected = 4000 - shared;
             std::vector<std::uint64_t> cursors(2);
             std::vector<std::uint32_t> indices(expected);
@@ -76,10 +77,13 @@ TEST(intersect_finds_common_elements) {
     const std::vector<std::uint32_t> a = {1, 3, 5, 7};
     const std::vector<std::uint32_t> b = {3, 4, 7};
     std::vector<std::uint32_t> out(3);
+    std::vector<std::uint32_t> at(3);
     std::uint64_t written = 0;
-    CHECK(gradwire::intersect(a.data(), 4, b.data(), 3, out.data(), &written) == Status::ok);
-    CHECK(written == 2 && out[0] == 3 && out[1] == 7);
-    CHECK(gradwire::intersect(a.data(), 4, b.data(), 0, nullptr, &written) == Status::ok);
+    CHECK(gradwire::intersect(a.data(), 4, b.data(), 3, {out.data(), at.data()}, &written) ==
+          Status::ok);
+    CHECK(written == 2 && out[0] == 3 && out[1] == 7 && at[0] == 1 && at[1] == 3);
+    CHECK(gradwire::intersect(a.data(), 4, b.data(), 0, {nullptr, nullptr}, &written) ==
+          Status::ok);
     CHECK(written == 0);
 }
 

@@ -23,9 +23,15 @@ struct Chunk {
 Status merge(const Chunk* chunks, std::uint64_t chunk_count, std::uint64_t* cursors, Entries out,
              std::uint64_t* written) noexcept;
 
-// Common elements of a and b, sorted. out has room for min(a_count, b_count).
+// What two sets have in common, and where in the first one it is; room for the smaller one each.
+struct Common {
+    std::uint32_t* elements;
+    std::uint32_t* positions;
+};
+
+// Common elements of a and b, sorted, and their positions in a.
 Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint32_t* b,
-                 std::uint64_t b_count, std::uint32_t* out, std::uint64_t* written) noexcept;
+                 std::uint64_t b_count, Common out, std::uint64_t* written) noexcept;
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

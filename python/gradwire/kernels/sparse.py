@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
 from gradwire.kernels.arguments import shown
-from gradwire.kernels.arrays import Array, allocate, length, trimmed
+from gradwire.kernels.arrays import Array, allocate, length
 from gradwire.kernels.buffers import entries
 
 
@@ -83,12 +83,18 @@ def merge(
     return union
 
 
-def intersect(a: Array, b: Array, out: Array | None = None) -> Array:
-    """Return the common elements of two strictly increasing arrays.
+def intersect(
+    a: Array, b: Array, out: Array | None = None, out_positions: Array | None = None
+) -> tuple[Array, Array]:
+    """Return the common elements of two strictly increasing arrays, and their positions in a.
 
-    a, b: uint32. out: at least (min(len(a), len(b)),) uint32, allocated when None.
-    Returns the written part of out, strictly increasing. O(len(a) + len(b)), 4 bytes per element.
+    a, b: uint32. out, out_positions: at least (min(len(a), len(b)),) uint32, allocated when None.
+    Returns the written parts, strictly increasing. O(len(a) + len(b)), 4 bytes per element and 8
+    per common one.
     """
-    if out is None:
-        out = allocate(min(length(a), length(b)), "uint32", a)
-    return trimmed(out, native.cpu.intersect(a, b, out))
+    if out is None or out_positions is None:
+        most = min(length(a), length(b))
+        out = allocate(most, "uint32", a) if out is None else out
+        out_positions = allocate(most, "uint32", a) if out_positions is None else out_positions
+    common: tuple[Array, Array] = native.cpu.intersect(a, b, out, out_positions)
+    return common

@@ -60,7 +60,7 @@ class Allgather(Schedule):
             return not_finite(report)
         correction = Correction()
         if not values.format.exact:
-            correction = Correction(payload.indices, payload.values - values.decode())
+            correction = Correction(((payload.indices, payload.values - values.decode()),))
         return Outcome(True, reduced, payload.indices, report, correction)
 
     def config(self) -> dict[str, Any]:

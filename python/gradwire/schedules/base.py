@@ -81,28 +81,20 @@ class Correction:
     """What rounding on the way took away of a rank's share; it goes into the residual.
 
     Attributes:
-        indices: (count,) uint32, increasing, and
-        values: (count,) float32: entries that this rank sent, and sums that it owns.
+        entries: pairs of (count,) uint32, increasing, and (count,) float32: of what this rank sent
+            and was delivered, and of sums that it owns.
         begin: where
         dense: float32, of the sums of dense values that this rank owns, lie in the bucket.
     """
 
-    indices: Indices = field(default_factory=lambda: NO_INDICES)
-    values: Float32 = field(default_factory=lambda: NO_VALUES)
+    entries: tuple[tuple[Indices, Float32], ...] = ()
     begin: int = 0
     dense: Float32 = field(default_factory=lambda: NO_VALUES)
 
-    @classmethod
-    def of_entries(
-        cls, parts: list[tuple[Indices, Float32]], begin: int = 0, dense: Float32 | None = None
-    ) -> Correction:
-        """Return the correction of several sets of entries, whose common indices are added."""
-        indices, values = kernels.merge([part[0] for part in parts], [part[1] for part in parts])
-        return cls(indices, values, begin, NO_VALUES if dense is None else dense)
-
     def add_to(self, acc: Float32) -> None:
         """Add it to an accumulator from which what got through has been taken out."""
-        kernels.scatter_add(acc, self.indices, self.values)
+        for indices, values in self.entries:
+            kernels.scatter_add(acc, indices, values)
         if len(self.dense):
             owned = acc[self.begin : self.begin + len(self.dense)]
             kernels.add(owned, self.dense, owned)

@@ -24,12 +24,12 @@ import numpy as np
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
-from gradwire.payload import Float32, Indices, Payload
+from gradwire.payload import Payload
 from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement, agree
 from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
 from gradwire.schedules.dense import Dense
-from gradwire.schedules.ownership import Gathered, Layout, Owned, gather, split
+from gradwire.schedules.ownership import Layout, Owned, gather, split
 from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
 from gradwire.schedules.winners import winners
 
@@ -103,9 +103,13 @@ class OkTopk(Schedule):
         partition.overloaded = report.imbalance > self.largest_imbalance
         if not reduced.finite():
             return not_finite(report)
-        delivered = kernels.intersect(payload.indices, reduced.indices)
-        correction = _correction(payload, delivered, rounded_off, owned, gathered)
-        return Outcome(True, reduced, delivered, report, correction)
+        delivered, positions = kernels.intersect(payload.indices, reduced.indices)
+        left = []  # what rounding took away of the delivered entries, and of this owner's winners
+        if rounded_off is not None:
+            left.append((delivered, rounded_off[positions]))
+        if gathered.values_left is not None:
+            left.append((owned.indices, gathered.values_left))
+        return Outcome(True, reduced, delivered, report, Correction(tuple(left)))
 
     def config(self) -> dict[str, Any]:
         """Return the configuration."""
@@ -145,20 +149,3 @@ def _keep_winners(owned: Owned, k: int, communicator: Communicator) -> Owned:
         owned.tail,
         owned.load,
     )
-
-
-def _correction(
-    payload: Payload,
-    delivered: Indices,
-    rounded_off: Float32 | None,
-    owned: Owned,
-    gathered: Gathered,
-) -> Correction:
-    """Return what rounding took away of the delivered entries, and of this owner's winners."""
-    parts = []
-    if rounded_off is not None:
-        own = rounded_off[np.searchsorted(payload.indices, delivered)]
-        parts.append((delivered, own))
-    if gathered.values_left is not None:
-        parts.append((owned.indices, gathered.values_left))
-    return Correction.of_entries(parts)

@@ -71,16 +71,16 @@ def _merge_row(count: int) -> Row:
 
 def _intersect(inputs: Inputs) -> Case:
     first, second = inputs.chunks(2)[0]
-    out = aligned(inputs.k, "uint32")
+    out, positions = aligned(inputs.k, "uint32"), aligned(inputs.k, "uint32")
     return Case(
-        lambda: kernels.intersect(first, second, out),
+        lambda: kernels.intersect(first, second, out, positions),
         equals(reference.intersect(first, second)),
     )
 
 
 def _intersect_bytes(inputs: Inputs) -> int:
     first, second = inputs.chunks(2)[0]
-    return 4 * (2 * inputs.k + reference.intersect(first, second).size)
+    return 4 * (2 * inputs.k + 2 * reference.intersect(first, second)[0].size)
 
 
 SPARSE = (

@@ -47,6 +47,7 @@ def merge(
     return union, sums
 
 
-def intersect(a: Indices, b: Indices) -> Indices:
+def intersect(a: Indices, b: Indices) -> tuple[Indices, Indices]:
     """Return the common elements of two strictly increasing arrays."""
-    return np.intersect1d(a, b, assume_unique=True)
+    common, positions, _ = np.intersect1d(a, b, assume_unique=True, return_indices=True)
+    return common, positions.astype(np.uint32)
