@@ -12,10 +12,12 @@ from gradwire._version import __version__
 from gradwire.compressors import Compressor, Context, Traits, compressor_ids, get_compressor
 from gradwire.functional import sparse_allreduce
 from gradwire.payload import Payload
+from gradwire.residual import OwnedResidual
 
 __all__ = [
     "Compressor",
     "Context",
+    "OwnedResidual",
     "Payload",
     "Traits",
     "__version__",

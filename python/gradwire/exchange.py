@@ -53,11 +53,11 @@ class Reduced:
     _head: Payload
     _outcome: Outcome
 
-    def commit(self, residual: Residual, scale: float) -> Float32:
+    def commit(self, residual: Residual, scale: float, out: Float32 | None = None) -> Float32:
         """Update the residual and return the (n,) float32 sums times ``scale``.
 
-        The same bits on every rank. The memory is the residual's accumulator, which the next
-        exchange of this bucket overwrites.
+        The same bits on every rank. Without ``out`` the memory is the residual's accumulator, which
+        the next exchange of this bucket overwrites.
         """
         cut = self._bucket.numel - self._bucket.tail
         self._compressor.settle(
@@ -65,10 +65,11 @@ class Reduced:
         )
         self._outcome.correction.add_to(residual.acc[:cut])
         residual.acc[cut:] = 0
-        out = residual.commit()
+        free = residual.commit()
         residual.floor = _floor_of(self._head)
-        self.write(out, scale)
-        return out
+        result = free if out is None else out
+        self.write(result, scale)
+        return result
 
     def write(self, out: Float32, scale: float) -> None:
         """Write the sums times ``scale`` into ``out`` and forget what did not get through."""

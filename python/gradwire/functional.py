@@ -24,7 +24,7 @@ from gradwire.errors import ConfigError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Float32
 from gradwire.recent import Recent
-from gradwire.residual import BorrowedResidual
+from gradwire.residual import BorrowedResidual, OwnedResidual, Residual
 from gradwire.schedules import OkTopk, refusing
 
 
@@ -48,7 +48,7 @@ class _Call:
     bucket: Bucket
     values: Float32
     target: Any
-    feedback: BorrowedResidual | None
+    feedback: Residual | None
 
 
 _sessions: weakref.WeakKeyDictionary[Communicator, _Session] = weakref.WeakKeyDictionary()
@@ -77,8 +77,9 @@ def sparse_allreduce(
         density: share of the elements to keep, in (0, 1].
         comm: an mpi4py communicator (default ``MPI.COMM_WORLD``) or a gradwire communicator. A
             private duplicate is made at the first call and kept on it.
-        residual: float32 array in host memory, contiguous, shaped like ``gradient``; updated in
-            place. Without it, what is not delivered is dropped.
+        residual: an ``OwnedResidual(n)``, which keeps two vectors of n float32 and needs no copies;
+            or a float32 array in host memory, contiguous, shaped like ``gradient``, updated
+            in place. Without either, what is not delivered is dropped.
         out: where to put the result, shaped like ``gradient``; by default a new array of the
             gradient's kind, dtype and device.
         average: divide the sum by the number of ranks.
@@ -108,11 +109,11 @@ def sparse_allreduce(
     if not reduced.finite:
         fill_nan(target)
         return target
+    direct = writable_float32(target, "out")
     if feedback:
-        result = reduced.commit(feedback, scale)
+        result = reduced.commit(feedback, scale, direct)
         session.floors[len(call.values), repr(compressor)] = feedback.floor
     else:
-        direct = writable_float32(target, "out")
         result = np.empty_like(call.values) if direct is None else direct
         reduced.write(result, scale)
     _deliver(result, target)
@@ -139,7 +140,7 @@ def _checked(
     exchange = Exchange(compressor, session.schedule, communicator)
     bucket = Bucket("sparse_allreduce", _description(gradient, average), len(values))
     feedback = None if residual is None else _feedback(residual, gradient, values, target)
-    if feedback:
+    if isinstance(feedback, BorrowedResidual):
         feedback.floor = session.floors.get((len(values), repr(compressor)), 0.0)
     return _Call(exchange, bucket, values, target, feedback)
 
@@ -167,7 +168,9 @@ def _short_dtype(array: Any) -> str:
     return str(array.dtype).removeprefix("torch.")
 
 
-def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> BorrowedResidual:
+def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> Residual:
+    if isinstance(residual, OwnedResidual):
+        return _checked_owned(residual, values, target)
     require_writable(residual, "residual")
     if tuple(residual.shape) != tuple(gradient.shape):
         raise ConfigError(
@@ -188,6 +191,17 @@ def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> Bor
     if acc is None or np.may_share_memory(acc, values):  # a failure must leave the gradient alone
         acc = np.empty_like(values)
     return BorrowedResidual(kept, acc)
+
+
+def _checked_owned(residual: OwnedResidual, values: Float32, target: Any) -> OwnedResidual:
+    if len(residual.values) != len(values):
+        raise ConfigError(
+            f"residual must have as many elements as gradient, {len(values)}, "
+            f"got {len(residual.values)}"
+        )
+    if overlaps(residual.values, target) or overlaps(residual.acc, target):
+        raise ConfigError("residual and out must not share memory")
+    return residual
 
 
 def _deliver(result: Float32, target: Any) -> None:

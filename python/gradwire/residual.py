@@ -14,7 +14,7 @@ import abc
 
 import numpy as np
 
-from gradwire.errors import ConfigError
+from gradwire.errors import ConfigError, require_integer
 from gradwire.kernels.arrays import aligned
 from gradwire.payload import Float32
 
@@ -38,9 +38,14 @@ class Residual(abc.ABC):
 
 
 class OwnedResidual(Residual):
-    """A residual in memory of its own: a commit swaps two buffers and copies nothing."""
+    """A residual in memory of its own: a commit swaps two buffers and copies nothing.
+
+    Args:
+        numel: elements of the gradient.
+    """
 
     def __init__(self, numel: int) -> None:
+        require_integer("OwnedResidual: numel", numel, 0)
         self.values = aligned(numel)
         self.acc = aligned(numel)
         self.values.fill(0.0)

@@ -8,7 +8,7 @@ import pytest
 from exchange_model import oktopk
 from kernel_inputs import assert_same_bits
 
-from gradwire import sparse_allreduce
+from gradwire import OwnedResidual, sparse_allreduce
 from gradwire.communicators import Communicator, Simulation
 from gradwire.testing import SHAPES, exact_values
 
@@ -52,6 +52,39 @@ def test_result_and_residual_are_the_models(size: int, density: float) -> None:
         for each, kept in zip(results, residuals, strict=True):
             assert_same_bits(each[step][0], expected.reshape(SHAPE))
             assert_same_bits(each[step][1], kept.reshape(SHAPE))
+
+
+@pytest.mark.parametrize("values", ["float32", "bf16", "int8"])
+@pytest.mark.parametrize("given_out", [False, True])
+def test_owned_residuals_do_as_arrays_do(values: str, given_out: bool) -> None:
+    """The same results and residuals, also where the result goes into the gradient."""
+
+    def rank(communicator: Communicator) -> None:
+        array, owned = np.zeros(SHAPE, np.float32), OwnedResidual(NUMEL)
+        for step in range(4):
+            gradient = values_of(communicator.rank, step)
+            expected = sparse_allreduce(gradient, 0.1, communicator, array, values=values)
+            out = gradient if given_out else None
+            got = sparse_allreduce(gradient, 0.1, communicator, owned, out, values=values)
+            assert (got is gradient) == given_out
+            assert_same_bits(got, expected)
+            assert_same_bits(owned.values, array.reshape(-1))
+
+    on_ranks(3, rank)
+
+
+def test_values_are_rounded_as_asked() -> None:
+    def rank(communicator: Communicator) -> list[np.ndarray]:
+        gradient = values_of(communicator.rank)
+        return [
+            sparse_allreduce(gradient, 0.1, communicator, average=False, values=values)
+            for values in ("float32", "bf16", "fp16", "int8", "int4", "sign")
+        ]
+
+    exact, *rounded = on_ranks(2, rank)[0]
+    errors = [np.linalg.norm(each - exact) / np.linalg.norm(exact) for each in rounded]
+    for error, most in zip(errors, (4e-3, 1e-3, 2e-2, 0.4, 1.2), strict=True):
+        assert 0 < error < most
 
 
 def test_without_residual_nothing_is_remembered() -> None:

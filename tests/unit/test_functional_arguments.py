@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from kernel_inputs import assert_same_bits
 
-from gradwire import sparse_allreduce
+from gradwire import OwnedResidual, sparse_allreduce
 from gradwire.communicators import Communicator, Simulation
 from gradwire.errors import AgreementError, ConfigError
 
@@ -50,6 +50,9 @@ FLOATS = np.zeros((4, 5), np.float32)
         ({"residual": read_only(FLOATS.copy())}, "residual must be writable"),
         ({"residual": FLOATS.tolist()}, "residual must be a NumPy array"),
         ({"residual": 0.0}, "residual must be a NumPy array"),
+        ({"residual": OwnedResidual(19)}, "residual must have as many elements as gradient, 20, g"),
+        ({"values": "int9"}, "unknown value format 'int9'; known: bf16, float32"),
+        ({"values": None}, "unknown value format 'None'"),
         ({"residual": GRADIENT}, "residual and gradient must not share memory"),
         ({"residual": FLOATS, "out": FLOATS}, "residual and out must not share memory"),
         ({"residual": FLOATS, "out": FLOATS[::-1]}, "residual and out must not share memory"),

@@ -174,6 +174,17 @@ def test_merge_refuses_unsorted_and_unequal_chunks():
         kernels.merge([], [values])
 
 
+@pytest.mark.parametrize("count", [0, 1, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+def test_clear_without_indices_clears_everything(count, dtype):
+    x = np.ones(count + 2, dtype)
+    kernels.clear(x[1:-1])
+    expected = np.ones(count + 2, dtype)
+    reference.clear(expected[1:-1])
+    assert_same_bits(x, expected)
+    assert x[0] == x[-1] == 1 and not x[1:-1].any()
+
+
 def test_merge_of_nothing_is_empty():
     indices, values = kernels.merge([], [])
     assert (indices.dtype, values.dtype) == (np.uint32, np.float32)

@@ -128,7 +128,7 @@ class Compressor(abc.ABC):
         correction.
         """
         if len(payload.dense):
-            acc.fill(0.0)
+            kernels.clear(acc)
         else:
             kernels.clear(acc, delivered)
 

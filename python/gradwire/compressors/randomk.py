@@ -82,12 +82,12 @@ class RandomK(Sparsifier):
 
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
         """Write zeros, and the values at this step's positions."""
-        out.fill(np.float32(0))
+        kernels.clear(out)
         kernels.scatter(out, self.indices(len(out), context), payload.dense.decode())
 
     def settle(self, acc: Float32, payload: Payload, delivered: Any, context: Context) -> None:
         """Clear this step's positions; the unbiased form leaves nothing behind."""
         if self.unbiased:
-            acc.fill(0.0)
+            kernels.clear(acc)
         else:
             kernels.clear(acc, self.indices(len(acc), context))

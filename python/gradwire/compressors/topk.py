@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from gradwire import kernels
 from gradwire.compressors.base import Context, Traits
 from gradwire.compressors.sparsifier import Sparsifier
@@ -64,5 +62,5 @@ class TopK(Sparsifier):
         if len(payload.dense) == len(out):
             out[:] = payload.dense.decode()
             return
-        out.fill(np.float32(0))
+        kernels.clear(out)
         kernels.scatter(out, payload.indices, payload.values)

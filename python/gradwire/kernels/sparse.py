@@ -17,11 +17,11 @@ from gradwire.kernels.arrays import Array, allocate, length
 from gradwire.kernels.buffers import entries
 
 
-def clear(x: Array, indices: Array) -> None:
-    """Set ``x[indices] = 0`` (+0).
+def clear(x: Array, indices: Array | None = None) -> None:
+    """Set ``x[indices] = 0`` (+0), or all of x if there are no indices.
 
     x: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing, below
-    n. O(count): at 1 % of n, nearly every entry costs a cache line.
+    n. O(count): at 1 % of n, nearly every entry costs a cache line. All of x: its bytes once.
     """
     native.cpu.clear(x, indices)
 

@@ -18,9 +18,9 @@ Vector = NDArray[Any]
 Indices = NDArray[np.uint32]
 
 
-def clear(x: Vector, indices: Indices) -> None:
-    """Set x[indices] = 0."""
-    x[indices] = 0
+def clear(x: Vector, indices: Indices | None = None) -> None:
+    """Set x[indices] = 0, or all of x."""
+    x[... if indices is None else indices] = 0
 
 
 def scatter(out: Vector, indices: Indices, values: Vector) -> None:
