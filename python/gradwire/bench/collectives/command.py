@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace, restart: bool) -> int:
     except ConfigError:
         if rank == 0:
             raise
-        return 2  # one rank says it for all
+        return 0  # rank 0 says it; a launcher that saw another one fail first would end that
     if options.list:
         return _list(methods) if rank == 0 else 0
     if restart and options.allocator == "warm":

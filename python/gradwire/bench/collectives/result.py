@@ -77,7 +77,8 @@ class Result:
     @property
     def slowest_seconds(self) -> float:
         """Median of the slowest rank's own time."""
-        return median([max(each) for each in zip(*self.own_seconds, strict=True)])
+        slowest: float = median(map(max, zip(*self.own_seconds, strict=True)))
+        return slowest
 
     @property
     def bytes_per_entry(self) -> float | None:

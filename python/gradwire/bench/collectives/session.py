@@ -52,7 +52,7 @@ def run_session(options: argparse.Namespace, methods: Sequence[Method]) -> int:
     except _CommonError:
         if comm.Get_rank() == 0:
             raise
-        return 2  # one rank says it for all
+        return 0  # rank 0 says it, and its exit code is the job's
     except Exception:
         if comm.Get_size() == 1:
             raise

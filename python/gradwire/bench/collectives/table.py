@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gradwire.bench.collectives.places import MCA_PREFIX, TUNED
 from gradwire.bench.collectives.result import Report, Result, Spread
@@ -26,7 +27,7 @@ def heading(report: Report) -> list[str]:
     return [
         f"# gradwire {environment['versions']['gradwire']}, {machine['processor']}, "
         f"{machine['cores_usable']} of {machine['cores']} cores",
-        f"# {mpi['ranks']} ranks on {hosts} {'host' if hosts == 1 else 'hosts'}, {mpi['library']}",
+        f"# {_counted(mpi['ranks'], 'rank')} on {_counted(hosts, 'host')}, {mpi['library']}",
         f"# n {settings['numel']:,} float32, {settings['repetitions']} repetitions, "
         f"{settings['allocator']} allocator; ms: "
         + ("first start to last end" if mpi["one_clock"] else "slowest rank, start to end"),
@@ -34,9 +35,11 @@ def heading(report: Report) -> list[str]:
     ]
 
 
-def _baseline_lines(mpi: dict[str, object]) -> list[str]:
+def _baseline_lines(mpi: dict[str, Any]) -> list[str]:
     """Return how the dense baseline was launched, and how to launch it better."""
     missing = mpi["untuned"]
+    if mpi["ranks"] == 1:
+        return ["# one rank: nothing has to travel; launch several with mpirun"]
     if missing is None:
         return ["# dense/mpi: as this MPI chooses; it is not Open MPI, whose settings are known"]
     if not missing:
@@ -85,8 +88,11 @@ def footer(report: Report) -> list[str]:
     found = [f"# {note}" for note in report.notes]
     if report.wrong_methods:
         return [*found, f"# FAILED: wrong results of {', '.join(report.wrong_methods)}"]
-    count = len(report.results)
-    return [*found, f"# OK: {count} {'line' if count == 1 else 'lines'}, none wrong"]
+    return [*found, f"# OK: {_counted(len(report.results), 'line')}, none wrong"]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _name(each: Result) -> str:
