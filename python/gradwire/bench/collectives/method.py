@@ -84,7 +84,10 @@ class Case(abc.ABC):
         """
 
     def residual(self) -> Floats | None:
-        """Return what this rank has kept for later steps, (n,) float32; None: nothing is kept."""
+        """Return what this rank has kept for later steps, (n,) float32; None: nothing is kept.
+
+        All zero before the first step.
+        """
         return None
 
     def bytes_sent(self) -> int | None:

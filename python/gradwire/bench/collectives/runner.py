@@ -12,7 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
-from gradwire.bench.collectives.checks import count_wrong
+from gradwire.bench.collectives.checks import Brought, count_wrong
 from gradwire.bench.collectives.gradients import GradientRing
 from gradwire.bench.collectives.method import Case, Job, Method, nothing
 from gradwire.bench.collectives.places import Place, link_bytes_sent, share_a_clock
@@ -90,6 +90,8 @@ class Runner:
         self._places = places
         self._progress = progress
         self._gradients = GradientRing(job.numel, job.rank, job.seed)
+        # To every method's first step, when nothing has been kept.
+        self._brought_first = Brought(job, self._gradients[0])
 
     def run(self) -> list[Result]:
         """Return the results on rank 0, and nothing on the others."""
@@ -133,11 +135,12 @@ class Runner:
 
     def _checked_step(self, subject: Subject) -> int:
         """Return how many elements of a step's result are wrong, on rank 0."""
-        case = subject.case
-        gradient, before = self._gradients[subject.steps], case.residual()
-        acc = gradient if before is None else before + gradient
+        case, brought = subject.case, self._brought_first
+        if subject.steps:
+            before, gradient = case.residual(), self._gradients[subject.steps]
+            brought = Brought(self.job, gradient if before is None else before + gradient)
         result = self._step(subject, nothing)
-        return count_wrong(self.job, acc, case.residual(), result, case.divides, case.rounding)
+        return count_wrong(self.job, brought, case.residual(), result, case.divides, case.rounding)
 
     def _measure(self, subjects: Sequence[Subject]) -> None:
         for subject in subjects:
