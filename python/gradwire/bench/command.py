@@ -1,4 +1,4 @@
-"""The command line: ``python -m gradwire bench kernels | compare | plot``."""
+"""The command line: ``python -m gradwire bench kernels | allreduce | compare | plot``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
+from gradwire.bench.collectives.command import add_allreduce
 from gradwire.bench.environment import collect_environment, memory_bytes
 from gradwire.bench.report import check_writable
 from gradwire.errors import ConfigError, MissingDependencyError
@@ -25,9 +26,10 @@ _BYTES_OF_ALL_ROWS = 110
 
 def add_bench(commands: Any) -> None:
     """Add the command ``bench`` to argparse's subcommands."""
-    bench = commands.add_parser("bench", help="measure kernels, compare and draw results")
+    bench = commands.add_parser("bench", help="measure kernels and reductions, compare and draw")
     parts = bench.add_subparsers(required=True, metavar="COMMAND")
     _add_kernels(parts.add_parser("kernels", help="time and check kernels", description=_KERNELS))
+    add_allreduce(parts)
     _add_compare(parts.add_parser("compare", help="compare two results", description=_COMPARE))
     _add_plot(parts.add_parser("plot", help="draw a result", description=_PLOT))
 

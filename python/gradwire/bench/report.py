@@ -116,6 +116,15 @@ def write_report(report: Report, path: Path) -> None:
         "notes": report.notes,
         "rows": [each.to_json() for each in report.measurements],
     }
+    write_json(content, path)
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write what JSON can hold, for people to read, too.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     try:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:

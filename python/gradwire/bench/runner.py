@@ -82,7 +82,7 @@ class Runner:
             if counts:
                 case = peer.prepare(self.inputs)
             for threads in counts:
-                with _torch_threads(threads):
+                with torch_threads(threads):
                     yield self._measure(case, row.name, peer.name, None, threads, nbytes)
         except ImportError:
             self._note(f"{peer.library} is not installed: its peers are left out")
@@ -143,7 +143,7 @@ def _kernel_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Let torch compute with `count` threads, if it is there."""
     try:
         torch = import_torch()

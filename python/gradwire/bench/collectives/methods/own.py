@@ -1,0 +1,126 @@
+"""gradwire's own reductions: compressors and the schedules that serve them.
+
+To add one, add a line to `OWN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from gradwire.bench.collectives.method import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    Case,
+    Job,
+    Method,
+    Phase,
+    Rounding,
+)
+from gradwire.bench.inputs import Floats
+from gradwire.communicators import MpiCommunicator
+from gradwire.compressors import get_compressor
+from gradwire.errors import GradwireError
+from gradwire.exchange import Bucket, Exchange, Reduced
+from gradwire.kernels.arrays import aligned
+from gradwire.residual import OwnedResidual
+from gradwire.schedules import get_schedule
+
+Config = dict[str, Any]
+
+
+class OwnReduction(Case):
+    """One bucket of n elements on its way through `Exchange`."""
+
+    def __init__(self, job: Job, compressor: Config, schedule: Config, rounding: Rounding) -> None:
+        self.rounding = rounding
+        self._communicator = MpiCommunicator(job.comm)
+        made = get_compressor(compressor)
+        self._exchange = Exchange(made, get_schedule(**schedule), self._communicator, job.seed)
+        self._bucket = Bucket("bench", "gradient", job.numel)
+        self._residual = OwnedResidual(job.numel) if made.traits.needs_residual else None
+        self._out: Floats | None = None if self._residual else aligned(job.numel)
+        self._sparse = made.traits.sparse
+        self._steps = self._entries = 0
+        self._phases: dict[str, Phase] = {}
+
+    def step(self, gradient: Floats, start: Callable[[], None]) -> Floats:
+        """Reduce and commit, as the adapters do it."""
+        start()
+        begin = perf_counter()
+        reduced = self._exchange.reduce(self._bucket, gradient, self._steps, self._residual)
+        exchanged = perf_counter()
+        if not reduced.finite:
+            raise GradwireError("bench allreduce: an exchange of finite gradients is not finite")
+        mean = self._committed(reduced)
+        self._steps += 1
+        self._note(reduced, exchanged - begin, perf_counter() - exchanged)
+        return mean
+
+    def _committed(self, reduced: Reduced) -> Floats:
+        scale = 1.0 / self._communicator.size
+        if self._residual is not None:
+            return reduced.commit(self._residual, scale)
+        assert self._out is not None
+        reduced.write(self._out, scale)
+        return self._out
+
+    def _note(self, reduced: Reduced, exchange: float, commit: float) -> None:
+        """Keep what the step cost; "local" is what is done beside the schedule's phases."""
+        self._entries = reduced.report.selected
+        counts = reduced.report.phases
+        phases = {name: Phase(each.seconds, each.bytes_sent) for name, each in counts.items()}
+        local = exchange - sum(each.seconds for each in phases.values())
+        self._phases = {"local": Phase(local, 0), **phases, "commit": Phase(commit, 0)}
+
+    def residual(self) -> Floats | None:
+        """Return the residual; None for a compressor that needs none."""
+        return None if self._residual is None else self._residual.values
+
+    def bytes_sent(self) -> int:
+        """Return what the communicator has counted."""
+        return self._communicator.counters.bytes_sent
+
+    def entries(self) -> int | None:
+        """Return how many entries were selected in the last step."""
+        return self._entries if self._sparse else None
+
+    def phases(self) -> dict[str, Phase]:
+        """Return what was done beside the schedule's phases, those, and the commit."""
+        return self._phases
+
+    def close(self) -> None:
+        """Free the communicator."""
+        self._communicator.close()
+
+
+def own(
+    schedule: Config,
+    compressor: Config,
+    summary: str,
+    *,
+    sparse: bool = False,
+    rounding: Rounding = FLOAT32,
+) -> Method:
+    """Return the method of a schedule and a compressor, given by their configurations.
+
+    A sparse one gets the density of the run. rounding: of what is added on the way.
+    """
+
+    def prepare(job: Job, density: float) -> Case:
+        chosen = {**compressor, "density": density} if sparse else compressor
+        named = {"name" if key == "id" else key: value for key, value in schedule.items()}
+        return OwnReduction(job, chosen, named, rounding)
+
+    return Method(f"{schedule['id']}/{compressor['id']}", summary, prepare, sparse)
+
+
+OWN: tuple[Method, ...] = (
+    own({"id": "dense"}, {"id": "none"}, "gradwire: float32, added in rank order"),
+    own({"id": "dense"}, {"id": "fp16"}, "gradwire: rounded to float16", rounding=FLOAT16),
+    own({"id": "dense"}, {"id": "bf16"}, "gradwire: rounded to bfloat16", rounding=BFLOAT16),
+    own({"id": "oktopk"}, {"id": "topk"}, "gradwire: top-k by Ok-Topk", sparse=True),
+    own({"id": "allgather"}, {"id": "topk"}, "gradwire: top-k sent to all", sparse=True),
+)

@@ -1,0 +1,165 @@
+"""One run of ``bench allreduce`` on all ranks, from its launch to its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from statistics import median
+from typing import Any
+
+from gradwire.bench.allocator import is_warm
+from gradwire.bench.collectives import table
+from gradwire.bench.collectives.method import Job, Method
+from gradwire.bench.collectives.places import (
+    Place,
+    as_json,
+    own_place,
+    share_a_clock,
+    untuned,
+)
+from gradwire.bench.collectives.result import Report
+from gradwire.bench.collectives.runner import Plan, Runner
+from gradwire.bench.environment import collect_environment, memory_bytes
+from gradwire.bench.report import check_writable, write_json
+from gradwire.bench.runner import say_on_stderr, torch_threads
+from gradwire.communicators.mpi import import_mpi
+from gradwire.errors import ConfigError, GradwireError
+from gradwire.kernels import native
+from gradwire.testing.parallel import abort_job
+
+# Vectors of n float32 on each rank: whatever is chosen, and at least for each line of the table.
+_VECTORS_OF_ALL = 8
+_VECTORS_OF_A_LINE = 2
+
+
+class _CommonError(ConfigError):
+    """Something that all ranks know of."""
+
+
+def run_session(options: argparse.Namespace, methods: Sequence[Method]) -> int:
+    """Measure, print and write; return the exit code. Collective, over MPI_COMM_WORLD.
+
+    Raises:
+        GradwireError: on rank 0, if the options cannot work here. A rank that fails otherwise
+            ends the job.
+    """
+    comm = import_mpi("bench allreduce").COMM_WORLD.Dup()
+    try:
+        return _run(options, methods, comm)
+    except _CommonError:
+        if comm.Get_rank() == 0:
+            raise
+        return 0  # rank 0 says it, and its exit code is the job's
+    except Exception:
+        if comm.Get_size() == 1:
+            raise
+        sys.excepthook(*sys.exc_info())
+        abort_job()  # the others would wait for this rank
+
+
+def _run(options: argparse.Namespace, methods: Sequence[Method], comm: Any) -> int:
+    job = Job(comm, options.n, options.seed)
+    places: list[Place] = comm.allgather(own_place())
+    densities = list(dict.fromkeys(options.density))
+    plan = Plan(methods, densities, options.repetitions, options.warmup)
+    _agree(comm, lambda: _check_here(options, plan, job.rank, places))
+    report = Report(_settings(options, plan), {}, [], [], [])
+    if job.rank == 0:
+        report.environment = collect_environment() | {"mpi": _mpi(places)}
+        print("\n".join(table.heading(report)), flush=True)
+    runner = Runner(plan, job, places, say_on_stderr if job.rank == 0 else _say_nothing)
+    # Ranks share cores: torch, like the kernels, takes one unless it is told otherwise.
+    with torch_threads(native.current_threads()) if _need_torch(methods) else nullcontext():
+        report.results = runner.run()
+    report.copy_seconds = comm.gather(runner.copy_seconds, root=0) or []
+    peak = comm.gather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, root=0)
+    if job.rank == 0:
+        report.environment["peak_memory_bytes"] = peak
+        report.notes = [_copy_note(report.copy_seconds), *runner.notes]
+        _show(report, options)
+    wrong = comm.bcast(bool(report.wrong_methods), root=0)
+    comm.Free()
+    return int(wrong)
+
+
+def _show(report: Report, options: argparse.Namespace) -> None:
+    print("\n".join(table.lines(report.results)))
+    if options.phases:
+        print("#")
+        print("\n".join(table.phase_lines(report.results)))
+    print("\n".join(table.footer(report)), flush=True)
+    if options.json:
+        write_json(report.to_json(), options.json)
+
+
+def _check_here(
+    options: argparse.Namespace, plan: Plan, rank: int, places: Sequence[Place]
+) -> None:
+    """Refuse what the machine would end in the midst of, and a file that cannot be written."""
+    memory = memory_bytes()
+    ranks = sum(each.machine == places[rank].machine for each in places)
+    vectors = ranks * (_VECTORS_OF_ALL + _VECTORS_OF_A_LINE * len(plan.lines))
+    needed = 4 * options.n * vectors
+    if memory is not None and needed > memory:
+        raise ConfigError(
+            f"bench allreduce: --n {options.n} on {ranks} ranks of a machine needs at least "
+            f"{needed / 2**30:.0f} GiB and {places[rank].host} has {memory / 2**30:.0f}: choose a "
+            "smaller one, or fewer --methods"
+        )
+    if options.json and rank == 0:
+        check_writable(options.json)
+
+
+def _agree(comm: Any, check: Callable[[], None]) -> None:
+    """Run a check on every rank and raise what any of them found on all."""
+    found = ""
+    try:
+        check()
+    except GradwireError as error:
+        found = str(error)
+    for text in filter(None, comm.allgather(found)):
+        raise _CommonError(text)
+
+
+def _settings(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
+    return {
+        "numel": options.n,
+        "densities": list(plan.densities),
+        "methods": [method.name for method in plan.methods],
+        "repetitions": plan.repetitions,
+        "warmup": plan.warmup,
+        "seed": options.seed,
+        "threads": native.current_threads(),
+        "allocator": "warm" if is_warm() else "default",
+    }
+
+
+def _mpi(places: Sequence[Place]) -> dict[str, Any]:
+    library = import_mpi("bench allreduce").Get_library_version().splitlines()[0].rstrip("\0")
+    is_open_mpi = library.startswith("Open MPI")
+    return {
+        "library": library.partition(",")[0] if is_open_mpi else library,
+        "ranks": len(places),
+        "one_clock": share_a_clock(places),
+        "untuned": untuned(places) if is_open_mpi else None,
+        "places": as_json(places),
+    }
+
+
+def _copy_note(copy_seconds: Sequence[Sequence[float]]) -> str:
+    medians = [median(each) for each in copy_seconds]
+    return (
+        f"a copy of n float32, on all ranks at once: {min(medians) * 1e3:.3f} to "
+        f"{max(medians) * 1e3:.3f} ms"
+    )
+
+
+def _need_torch(methods: Sequence[Method]) -> bool:
+    return any("torch" in method.needs for method in methods)
+
+
+def _say_nothing(text: str) -> None:
+    del text
