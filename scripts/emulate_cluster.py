@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -254,7 +255,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--hosts", type=int, default=4, metavar="N", help="(default: %(default)s)")
     add("--rate", default="1gbit", help="of each link and direction, as tc has it: 100mbit, 1gbit")
     add("--ranks", type=int, metavar="P", help="(default: one for each host)")
-    add("--mpirun", nargs="+", default=[], metavar="WORD", help="further options of mpirun")
+    add("--mpirun", default="", metavar="WORDS", help="further options of mpirun, in one string")
     add("--json", type=Path, metavar="F", help="write seconds and bytes of all links to a file")
     options = parser.parse_args(words[:cut])
     options.program = words[cut + 1 :]
@@ -274,7 +275,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with emulated(options.hosts, options.rate) as cluster, tempfile.TemporaryDirectory() as at:
-            command, environment = launch_command(cluster, options.ranks, Path(at), options.mpirun)
+            command, environment = launch_command(
+                cluster, options.ranks, Path(at), shlex.split(options.mpirun)
+            )
             begin = time.monotonic()
             code = run([*command, *options.program], environment)
             report(cluster, time.monotonic() - begin, options.json)

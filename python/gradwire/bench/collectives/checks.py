@@ -64,7 +64,8 @@ def count_wrong(
         if kept is not None:
             # Its sum is rounded as often, and is no larger than what was brought and what came.
             expected = expected - _scattered_sum(job, kept[slab], bounds)
-            magnitude = 2 * (magnitude + np.abs(total))
+            kept_magnitude = _scattered_sum(job, np.abs(kept[slab]), bounds)
+            magnitude = 2 * (magnitude + np.abs(total) + kept_magnitude)
         wrong += outside(total, expected, magnitude, job.size, rounding)
     counts = job.comm.gather(wrong, root=0)
     return _count_unlike(job, result) + (sum(counts) if job.rank == 0 else 0)

@@ -21,7 +21,7 @@ from gradwire.bench.collectives.method import (
 )
 from gradwire.bench.inputs import Floats
 from gradwire.communicators import MpiCommunicator
-from gradwire.compressors import get_compressor
+from gradwire.compressors import Compressor, TopK, get_compressor, with_values
 from gradwire.errors import GradwireError
 from gradwire.exchange import Bucket, Exchange, Reduced
 from gradwire.kernels.arrays import aligned
@@ -30,19 +30,22 @@ from gradwire.schedules import get_schedule
 
 Config = dict[str, Any]
 
+NEAREST_8: Config = {"id": "qsgd", "bits": 8, "stochastic": False}
+NEAREST_4: Config = {"id": "qsgd", "bits": 4, "stochastic": False}
+
 
 class OwnReduction(Case):
     """One bucket of n elements on its way through `Exchange`."""
 
-    def __init__(self, job: Job, compressor: Config, schedule: Config, rounding: Rounding) -> None:
+    def __init__(self, job: Job, compressor: Compressor, schedule: str, rounding: Rounding) -> None:
         self.rounding = rounding
         self._communicator = MpiCommunicator(job.comm)
-        made = get_compressor(compressor)
-        self._exchange = Exchange(made, get_schedule(**schedule), self._communicator, job.seed)
+        traits = compressor.traits
+        self._exchange = Exchange(compressor, get_schedule(schedule), self._communicator, job.seed)
         self._bucket = Bucket("bench", "gradient", job.numel)
-        self._residual = OwnedResidual(job.numel) if made.traits.needs_residual else None
+        self._residual = OwnedResidual(job.numel) if traits.needs_residual else None
         self._out: Floats | None = None if self._residual else aligned(job.numel)
-        self._sparse = made.traits.sparse
+        self._sparse = traits.sparse
         self._steps = self._entries = 0
         self._phases: dict[str, Phase] = {}
 
@@ -96,31 +99,41 @@ class OwnReduction(Case):
         self._communicator.close()
 
 
-def own(
-    schedule: Config,
-    compressor: Config,
-    summary: str,
-    *,
-    sparse: bool = False,
-    rounding: Rounding = FLOAT32,
+def dense(
+    schedule: str, compressor: Config, summary: str, name: str = "", rounding: Rounding = FLOAT32
 ) -> Method:
-    """Return the method of a schedule and a compressor, given by their configurations.
+    """Return the method of a schedule and a compressor of all values.
 
-    A sparse one gets the density of the run. rounding: of what is added on the way.
+    name: of the compressor, where its id does not tell enough. rounding: of what is added on the
+    way and kept by nobody.
     """
 
     def prepare(job: Job, density: float) -> Case:
-        chosen = {**compressor, "density": density} if sparse else compressor
-        named = {"name" if key == "id" else key: value for key, value in schedule.items()}
-        return OwnReduction(job, chosen, named, rounding)
+        del density
+        return OwnReduction(job, get_compressor(compressor), schedule, rounding)
 
-    return Method(f"{schedule['id']}/{compressor['id']}", summary, prepare, sparse)
+    return Method(f"{schedule}/{name or compressor['id']}", summary, prepare, False)
+
+
+def sparse(schedule: str, values: str, summary: str) -> Method:
+    """Return the method of a schedule and top-k of the run's density, in a value format."""
+
+    def prepare(job: Job, density: float) -> Case:
+        return OwnReduction(job, with_values(TopK(density), values), schedule, FLOAT32)
+
+    suffix = "" if values == "float32" else f"+{values}"
+    return Method(f"{schedule}/topk{suffix}", summary, prepare, True)
 
 
 OWN: tuple[Method, ...] = (
-    own({"id": "dense"}, {"id": "none"}, "gradwire: float32, added in rank order"),
-    own({"id": "dense"}, {"id": "fp16"}, "gradwire: rounded to float16", rounding=FLOAT16),
-    own({"id": "dense"}, {"id": "bf16"}, "gradwire: rounded to bfloat16", rounding=BFLOAT16),
-    own({"id": "oktopk"}, {"id": "topk"}, "gradwire: top-k by Ok-Topk", sparse=True),
-    own({"id": "allgather"}, {"id": "topk"}, "gradwire: top-k sent to all", sparse=True),
+    dense("dense", {"id": "none"}, "gradwire: float32, added in rank order"),
+    dense("dense", {"id": "fp16"}, "gradwire: rounded to float16", rounding=FLOAT16),
+    dense("dense", {"id": "bf16"}, "gradwire: rounded to bfloat16", rounding=BFLOAT16),
+    dense("split_gather", NEAREST_8, "gradwire: 8 bits with error feedback, two hops", "int8"),
+    dense("split_gather", NEAREST_4, "gradwire: 4 bits with error feedback, two hops", "int4"),
+    sparse("oktopk", "float32", "gradwire: top-k by Ok-Topk"),
+    sparse("oktopk", "bf16", "gradwire: the same, values rounded to bfloat16"),
+    sparse("oktopk", "int8", "gradwire: the same, values of 8 bits"),
+    sparse("allgather", "float32", "gradwire: top-k sent to all"),
+    sparse("allgather", "bf16", "gradwire: the same, values rounded to bfloat16"),
 )
