@@ -19,12 +19,15 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("gradwire.schedules.winners._FEW", request.param)
 
 
-def chosen(sums: np.ndarray, cuts: list[int], k: int, seed: int = 0) -> np.ndarray:
+def chosen(
+    sums: np.ndarray, cuts: list[int], k: int, seed: int = 0, guess: float = 0.0
+) -> np.ndarray:
     """Return the positions that win when rank r owns sums[cuts[r]:cuts[r + 1]]."""
 
     def rank(communicator: Communicator) -> np.ndarray:
         own = sums[cuts[communicator.rank] : cuts[communicator.rank + 1]].copy()
-        won = winners(own, k, communicator)
+        won, next_guess = winners(own, k, communicator, guess)
+        assert np.isfinite(next_guess) or k <= np.count_nonzero(np.isinf(sums))
         assert won.dtype == np.bool_ and won.shape == own.shape
         return won
 
@@ -53,6 +56,37 @@ def test_equals_a_sort(flavour: str, numel: int, size: int, k: int, seed: int) -
     sums = vector(numel, flavour, seed)
     cuts = random_cuts(np.random.default_rng(seed), numel, size)
     assert np.array_equal(chosen(sums, cuts, k), largest(sums, k))
+
+
+@pytest.mark.parametrize(
+    "guess", [0.0, 1e-45, 1e-38, 0.5, 0.999, 1.0, 1.5, 2.0, 3.0, 1e30, 3.4028235e38]
+)
+def test_no_guess_changes_the_result(guess: float) -> None:
+    generator = np.random.default_rng(3)
+    sums = np.concatenate([generator.laplace(size=150), np.zeros(5), [1.0] * 9, [1e-40, 3e38]])
+    sums = generator.permutation(sums).astype(np.float32)
+    for k in (1, 2, 30, 80, 150, 161, 162, 200):
+        assert np.array_equal(chosen(sums, [0, 70, 70, 120, 166], k, guess=guess), largest(sums, k))
+
+
+def test_a_good_guess_saves_a_round() -> None:
+    sums = np.random.default_rng(3).laplace(size=100_000).astype(np.float32)
+
+    def rounds(guess: float) -> tuple[int, float]:
+        def rank(communicator: Communicator) -> tuple[int, float]:
+            own = np.array_split(sums, 4)[communicator.rank].copy()
+            _, found = winners(own, 1000, communicator, guess)
+            return communicator.counters.messages_sent, found
+
+        return Simulation(4, 0).run(rank)[0]
+
+    without, found = rounds(0.0)
+    assert rounds(found * 1.1)[0] <= without
+    assert 0.99 < found / largest_kth(sums, 1000) <= 1
+
+
+def largest_kth(sums: np.ndarray, k: int) -> float:
+    return float(np.sort(np.abs(sums))[-k])
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

@@ -121,7 +121,7 @@ class Communicator(abc.ABC):
         parts = [array[begin:end].view(np.uint8) for begin, end in itertools.pairwise(bounds)]
         received = self._counted(parts, limit, operation)
         with self._guarded():
-            total = _reduce(received, array.dtype, parts[self.rank].size, op)
+            total = reduced(received, array.dtype, parts[self.rank].size, op)
         gathered = self._counted([total.view(np.uint8)] * self.size, limit, operation)
         with self._guarded():
             return np.concatenate(
@@ -269,7 +269,7 @@ def _part_bounds(length: int, size: int) -> list[int]:
     return [length * part // size for part in range(size + 1)]
 
 
-def _reduce(messages: list[Bytes], dtype: np.dtype[Any], expected: int, op: ReduceOp) -> Array:
+def reduced(messages: list[Bytes], dtype: np.dtype[Any], expected: int, op: ReduceOp) -> Array:
     """Combine equally long messages of `dtype` elements in rank order."""
     combine = np.add if op == "sum" else np.maximum
     arrays = [_typed(message, dtype, expected, peer) for peer, message in enumerate(messages)]

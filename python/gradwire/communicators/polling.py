@@ -8,9 +8,10 @@ import time
 # Ranks that share cores lose at most this much per wait. Measured with 2 and 4 ranks on 2 cores:
 # yielding the core while spinning is slower, for other processes keep it for milliseconds.
 SPIN_SECONDS = 300e-6
-FIRST_SLEEP = 20e-6  # seconds
-LONGEST_SLEEP = 1e-3  # seconds
-SLEEP_GROWTH = 1.5
+# Afterwards a rank sleeps for a share of the time that it has waited, so that it comes too late by
+# no more than that.
+SLEEP_SHARE = 1 / 16
+FIRST_SLEEP, LONGEST_SLEEP = 20e-6, 1e-3  # seconds
 
 
 class Patience:
@@ -29,14 +30,12 @@ class Patience:
     def progress(self) -> None:
         """Start over: something happened."""
         self._since = time.monotonic()
-        self._sleep = FIRST_SLEEP
 
     def pause(self) -> None:
         """Wait a little before the next poll, or not at all."""
-        if time.monotonic() - self._since < self._spin:
-            return
-        time.sleep(self._sleep)
-        self._sleep = min(self._sleep * SLEEP_GROWTH, LONGEST_SLEEP)
+        waited = time.monotonic() - self._since
+        if waited >= self._spin:
+            time.sleep(min(max(waited * SLEEP_SHARE, FIRST_SLEEP), LONGEST_SLEEP))
 
     @property
     def exhausted(self) -> bool:

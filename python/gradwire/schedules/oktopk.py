@@ -16,7 +16,7 @@ shares are equal, plus the histograms of phase 4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,11 +36,15 @@ from gradwire.schedules.winners import winners
 
 @dataclass
 class _Partition:
-    """The regions in use, and when they are due for renewal. The same on all ranks."""
+    """What is known from the last exchanges, the same on all ranks; no result depends on it.
+
+    The regions in use, when they are due for renewal, and about how large the k-th sum is.
+    """
 
     boundaries: Boundaries
     since: int = 0
     overloaded: bool = False
+    guess: float = 0.0
 
 
 @dataclass
@@ -95,7 +99,9 @@ class OkTopk(Schedule):
             owned, rounded_off = split(payload, layout, agreement, communicator)
         report.reduced = len(owned.indices)
         with report.phase("select", communicator):
-            owned = _keep_winners(owned, payload.budget, communicator)
+            owned, partition.guess = _keep_winners(
+                owned, payload.budget, communicator, partition.guess
+            )
         with report.phase("gather", communicator):
             gathered = gather(owned, payload, layout, agreement, communicator)
         reduced = gathered.reduced
@@ -135,17 +141,14 @@ class OkTopk(Schedule):
             return known
         loads = communicator.allreduce(tile_loads(payload.indices, payload.numel), "sum")
         boundaries = balanced_regions(loads, payload.numel, communicator.size)
-        self._partitions[key] = _Partition(boundaries, since=1)
+        self._partitions[key] = _Partition(boundaries, 1, guess=known.guess if known else 0.0)
         return self._partitions[key]
 
 
-def _keep_winners(owned: Owned, k: int, communicator: Communicator) -> Owned:
+def _keep_winners(
+    owned: Owned, k: int, communicator: Communicator, guess: float
+) -> tuple[Owned, float]:
     # Inf in a sum is the largest magnitude there is: it wins and so becomes known to all ranks.
-    chosen = winners(owned.values, k, communicator)
-    return Owned(
-        np.ascontiguousarray(owned.indices[chosen]),
-        np.ascontiguousarray(owned.values[chosen]),
-        owned.dense,
-        owned.tail,
-        owned.load,
-    )
+    chosen, guess = winners(owned.values, k, communicator, guess)
+    at = np.flatnonzero(chosen)
+    return replace(owned, indices=owned.indices[at], values=owned.values[at]), guess

@@ -1,91 +1,119 @@
 """The exact global top-k of sums that are spread over their owners.
 
-Magnitudes are compared as the 31 bits below the sign. Summed histograms of 11, 10 and 10 of these
-bits narrow down where the k-th largest lies, the first one only over the bins that are in use; as
-soon as few sums remain in question, their owners list them and everybody sees which one it is. Ties
+Magnitudes are compared as the 31 bits below the sign. Summed histograms narrow down where the k-th
+largest lies: the first one around a guess, if there is one (the last k-th is a good guess), the
+others within the bin that has it. As soon as few sums remain in question, their owners list them
+and everybody sees which one it is. A wrong guess costs a histogram more and changes no result. Ties
 at the k-th go to the lowest indices, which, as regions are in index order, are those of the lowest
 ranks. The owners decide once and for all; no other rank repeats the decision.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.errors import WireError
 from gradwire.payload import Float32
 
 Chosen = npt.NDArray[np.bool_]
-Magnitudes = npt.NDArray[np.uint32]
+Magnitudes = npt.NDArray[np.int32]
 
-_ROUNDS = ((20, 11), (10, 10), (0, 10))  # (shift, bits) of each histogram
-_MAGNITUDE_MASK = np.uint32(0x7FFFFFFF)
+_BEYOND = 1 << 31  # all magnitudes are below
+_BITS_OF_BINS = 10
+# Of the window around a guess: 1024 bins that reach half a power of two to both sides.
+_GUESS_SHIFT = 13
 # Listing so many magnitudes costs as much as one more histogram of 1,024 counts.
 _FEW = 1024
 
 
-def winners(values: Float32, k: int, communicator: Communicator) -> Chosen:
+@dataclass(frozen=True)
+class _Bins:
+    """Bins of equal width, and one for all that is below (but not 0) and one for all above.
+
+    Attributes:
+        low: smallest magnitude of the first inner bin.
+        shift: the width is ``2**shift``.
+        count: number of inner bins.
+    """
+
+    low: int
+    shift: int
+    count: int
+
+    @classmethod
+    def around(cls, guess: float) -> _Bins:
+        """Return bins with a magnitude in their middle."""
+        middle = int(np.float32(guess).view(np.int32))
+        count = 1 << _BITS_OF_BINS
+        return cls(max(1, middle - (count >> 1 << _GUESS_SHIFT)), _GUESS_SHIFT, count)
+
+    @classmethod
+    def within(cls, low: int, high: int) -> _Bins:
+        """Return bins that cover [low, high)."""
+        shift = max(0, (high - low - 1).bit_length() - _BITS_OF_BINS)
+        return cls(low, shift, -(-(high - low) >> shift))
+
+    def counts(self, magnitudes: Magnitudes) -> npt.NDArray[np.uint32]:
+        """Return how many magnitudes each of the ``count + 2`` bins has; zeros are in none."""
+        numbers = np.clip((magnitudes - np.int32(self.low)) >> self.shift, -1, self.count) + 1
+        counts = np.bincount(numbers, minlength=self.count + 2)
+        counts[0] -= len(magnitudes) - np.count_nonzero(magnitudes)
+        return counts.astype(np.uint32)
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """Return the smallest magnitude of a bin, and the smallest one beyond it."""
+        begin = self.low + (number - 1 << self.shift) if number else 1
+        end = self.low + (number << self.shift) if number <= self.count else _BEYOND
+        return begin, min(end, _BEYOND)
+
+
+def winners(
+    values: Float32, k: int, communicator: Communicator, guess: float = 0.0
+) -> tuple[Chosen, float]:
     """Tell which of this owner's sums are among the k largest of all owners; collective.
 
     ``values`` are this owner's sums in index order, without NaN. Exactly k win, or all non-zero
-    ones if there are fewer. Zeros never win.
+    ones if there are fewer. Zeros never win. ``guess``: a finite magnitude near the k-th, the same
+    on all ranks, or 0. The second result is a guess for the next time.
     """
-    magnitudes = values.view(np.uint32) & _MAGNITUDE_MASK
-    still_free = k
-    least, beyond = 1, 1 << 31  # the k-th largest magnitude is in [least, beyond)
-    prefix = 0
-    for shift, bits in _ROUNDS:
-        counts = kernels.histogram(values, shift, bits, prefix)
-        summed = _sum_used(counts, communicator) if shift == 20 else _sum(counts, communicator)
+    magnitudes: Magnitudes = values.view(np.int32) & np.int32(0x7FFFFFFF)
+    bins = _Bins.around(guess) if guess > 0 else _Bins.within(1, _BEYOND)
+    while True:
+        summed = communicator.allreduce(bins.counts(magnitudes), "sum").astype(np.int64)
         at_least = np.cumsum(summed[::-1])[::-1]
-        if at_least[0] <= still_free:  # everything from here on wins
-            everything: Chosen = magnitudes >= np.uint32(least)
-            return everything
-        bin_of_kth = int(np.flatnonzero(at_least >= still_free)[-1])
-        still_free -= int(at_least[bin_of_kth] - summed[bin_of_kth])
-        prefix = prefix << bits | bin_of_kth
-        least, beyond = max(1, prefix << shift), (prefix + 1) << shift
-        if summed[bin_of_kth] <= _FEW:
+        if at_least[0] <= k:
+            return magnitudes > 0, 0.0
+        number = int(np.flatnonzero(at_least >= k)[-1])
+        least, beyond = bins.bounds(number)
+        if summed[number] <= _FEW or beyond - least == 1:
             break
-    chosen: Chosen = magnitudes >= np.uint32(beyond)
-    in_question = np.flatnonzero((magnitudes >= np.uint32(least)) & ~chosen)
-    if summed[bin_of_kth] > _FEW:  # narrowed down to one magnitude, which many sums have
+        bins = _Bins.within(least, beyond)
+    still_free = k - int(at_least[number] - summed[number])
+    chosen: Chosen = magnitudes >= beyond if beyond < _BEYOND else np.zeros(len(values), np.bool_)
+    in_question = np.flatnonzero((magnitudes >= least) & ~chosen)
+    if summed[number] > _FEW:  # narrowed down to one magnitude, which many sums have
         kept = _share_of_ties(len(in_question), still_free, communicator)
         chosen[in_question[:kept]] = True
     else:
         lists = _list_candidates(magnitudes[in_question], communicator)
-        _check_candidates(lists, int(summed[bin_of_kth]), least, beyond)
+        _check_candidates(lists, int(summed[number]), least, beyond)
         chosen[in_question[_own_winners(lists, still_free, communicator.rank)]] = True
-    return chosen
-
-
-def _sum(counts: npt.NDArray[np.uint64], communicator: Communicator) -> npt.NDArray[np.int64]:
-    """Return the counts summed over ranks; they fit 32 bits, as elements of a bucket do."""
-    return communicator.allreduce(counts.astype(np.uint32), "sum").astype(np.int64)
-
-
-def _sum_used(counts: npt.NDArray[np.uint64], communicator: Communicator) -> npt.NDArray[np.int64]:
-    """Return the same, sending only the bins between the first and the last that any rank uses."""
-    used = np.flatnonzero(counts)
-    mine = [-used[0], used[-1] + 1] if len(used) else [-len(counts), 0]
-    begin, end = communicator.allreduce(np.array(mine, np.int64), "max") * (-1, 1)
-    summed = np.zeros(len(counts), np.int64)
-    if begin < end:
-        summed[begin:end] = _sum(counts[begin:end], communicator)
-    return summed
+    return chosen, float(np.int32(least).view(np.float32))
 
 
 def _list_candidates(candidates: Magnitudes, communicator: Communicator) -> list[Magnitudes]:
     """Return the candidates of all owners, in rank order."""
-    received = communicator.allgatherv(candidates.astype("<u4").view(np.uint8), 4 * _FEW)
+    received = communicator.allgatherv(candidates.astype("<i4").view(np.uint8), 4 * _FEW)
     for rank, each in enumerate(received):
         if len(each) % 4:
             raise WireError(
                 f"candidates from rank {rank}: expected 4 bytes each, got {len(each)} bytes"
             )
-    return [each.view("<u4") for each in received]
+    return [each.view("<i4") for each in received]
 
 
 def _check_candidates(lists: list[Magnitudes], count: int, least: int, beyond: int) -> None:
