@@ -79,6 +79,11 @@ class SimulatedCommunicator(Communicator):
         self._round: Round | None = None
         self._waiting_in = ""
 
+    @property
+    def operations(self) -> int:
+        """Collective operations so far; an allreduce is one, or two where messages are shuffled."""
+        return self._operations
+
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 
