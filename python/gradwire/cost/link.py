@@ -109,8 +109,8 @@ def measure_link(
 ) -> Link:
     """Return the link that messages of a few sizes to all other ranks measure; collective.
 
-    Every size's time is the median of its repetitions, after one that does not count, on the rank
-    where that is longest; so all ranks get the same bits.
+    A size's time is the median of its repetitions, after one that does not count, and that of a
+    repetition is the slowest rank's; so all ranks get the same bits.
 
     Args:
         communicator: of two ranks or more.
@@ -125,18 +125,20 @@ def measure_link(
     for nbytes in message_bytes:
         require_integer("measure_link: message_bytes", nbytes, 0)
     require_integer("measure_link: repetitions", repetitions, 1)
-    own = [_median_seconds(communicator, nbytes, repetitions) for nbytes in message_bytes]
-    longest = communicator.allreduce(np.array(own, np.float64), "max")
+    own = [_times(communicator, nbytes, repetitions) for nbytes in message_bytes]
+    slowest_rank = communicator.allreduce(np.array(own, np.float64).reshape(-1), "max")
+    times = slowest_rank.reshape(len(message_bytes), repetitions).tolist()
     peers = communicator.size - 1
     return fit(
         [
-            Sample(peers, peers * nbytes, float(seconds))
-            for nbytes, seconds in zip(message_bytes, longest, strict=True)
+            Sample(peers, peers * nbytes, median(each))
+            for nbytes, each in zip(message_bytes, times, strict=True)
         ]
     )
 
 
-def _median_seconds(communicator: Communicator, nbytes: int, repetitions: int) -> float:
+def _times(communicator: Communicator, nbytes: int, repetitions: int) -> list[float]:
+    """Return the seconds of some exchanges of equal messages."""
     messages = [np.zeros(nbytes, np.uint8)] * communicator.size
     times = []
     for _ in range(1 + repetitions):
@@ -144,7 +146,7 @@ def _median_seconds(communicator: Communicator, nbytes: int, repetitions: int) -
         begin = perf_counter()
         communicator.exchange(messages, nbytes)
         times.append(perf_counter() - begin)
-    return median(times[1:])
+    return times[1:]
 
 
 def _check(samples: Sequence[Sample]) -> None:

@@ -219,7 +219,7 @@ def _threshold(lengths: npt.NDArray[Any], scales: npt.NDArray[Any], k: int) -> f
 
 def _whole(shares: npt.NDArray[Any], lengths: npt.NDArray[Any], total: int) -> npt.NDArray[Any]:
     """Round shares to integers of the given total, none above its length: largest rests first."""
-    counts = np.minimum(np.floor(shares).astype(np.int64), lengths)
+    counts: npt.NDArray[Any] = np.minimum(np.floor(shares).astype(np.int64), lengths)
     for number in np.argsort(-(shares - np.floor(shares)), kind="stable"):
         if counts.sum() < total and counts[number] < lengths[number]:
             counts[number] += 1
