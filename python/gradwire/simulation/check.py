@@ -11,7 +11,15 @@ import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
-from gradwire.cost import Case, Link, Rates, measure_link, measure_rates, predict
+from gradwire.cost import (
+    Case,
+    Link,
+    Rates,
+    expected_phases,
+    measure_link,
+    measure_rates,
+    predict,
+)
 from gradwire.kernels.arrays import aligned
 from gradwire.payload import Float32, Payload
 from gradwire.schedules import Schedule, get_schedule
@@ -40,10 +48,12 @@ def check_schedules(
     Raises:
         ConfigError: unknown schedule, one rank only, or numbers out of range.
     """
+    case = Case(numel, budget(numel, density), communicator.size)
+    for name in schedules:
+        expected_phases(name, case)  # before the work, not after it
     link = measure_link(communicator)
     communicator.barrier()  # all ranks at the same time: they share cores in the exchange, too
     rates = measure_rates(numel, density, chunks=communicator.size).shared(communicator)
-    case = Case(numel, budget(numel, density), communicator.size)
     return {
         "format": FORMAT,
         "settings": {
