@@ -12,7 +12,7 @@ from gradwire.errors import ConfigError, missing
 _COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#72b7b2")
 _LINE = "#bbbbbb"
 _ALWAYS = {"lower_bound": "lower bound"}  # drawn whatever was simulated
-_PANEL, _HEIGHT = 4.2, 3.8  # inches
+_PANEL, _HEIGHT = 4.2, 4.4  # inches
 
 
 def require_plot(path: Path) -> None:
@@ -44,12 +44,14 @@ def plot(result: dict[str, Any], path: Path) -> None:
         _draw_bound(volume, result, bound_of(schedule), f"{schedule}, published", colour)
         for axes, bandwidth in zip(times, bandwidths, strict=True):
             seconds = [run["modelled_seconds"][bandwidth] for run in runs]
-            axes.plot(ranks, [1e3 * each for each in seconds], label=schedule, **style)
+            axes.plot(ranks, [1e3 * each for each in seconds], **style)
     for scheme, label in _ALWAYS.items():
         _draw_bound(volume, result, scheme, label, "black")
     _label(volume, result, "bytes sent by the busiest rank", "bytes per step")
     for axes, bandwidth in zip(times, bandwidths, strict=True):
         _label(axes, result, "ms per step, modelled", f"time at {bandwidth}")
+    figure.legend(*volume.get_legend_handles_labels(), fontsize=8, loc="outside lower center",
+        ncols=4)  # fmt: skip
     _save(figure, path)
 
 
@@ -67,13 +69,12 @@ def _label(axes: Any, result: dict[str, Any], what: str, title: str) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(ranks, [str(each) for each in ranks])
-    axes.minorticks_off()
+    axes.set_xticks([], minor=True)
     axes.grid(color=_LINE, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.set_xlabel("ranks")
     axes.set_ylabel(what)
     axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=7)
 
 
 def _save(figure: Any, path: Path) -> None:
