@@ -16,6 +16,8 @@ from gradwire.errors import ConfigError, require_integer
 # Bytes to every other rank: from messages that cost their latency only to such that fill a link.
 MESSAGE_BYTES = (64, 4_096, 65_536, 262_144, 1_048_576)
 _REPETITIONS = 7
+# Small messages take little time, and what disturbs them disturbs them most.
+_SMALL, _TIMES_AS_OFTEN = 65_536, 4
 _BITS = 8
 # Of the product of the sums of squares: below it, rounding decides what alpha is and what beta.
 _LEAST_DETERMINANT = 1e-9
@@ -115,7 +117,7 @@ def measure_link(
     Args:
         communicator: of two ranks or more.
         message_bytes: bytes of the message to each rank, two different sizes or more.
-        repetitions: exchanges of each size, at least 1.
+        repetitions: exchanges of each size, at least 1; four times as many of small ones.
 
     Raises:
         ConfigError: arguments out of range.
@@ -125,16 +127,14 @@ def measure_link(
     for nbytes in message_bytes:
         require_integer("measure_link: message_bytes", nbytes, 0)
     require_integer("measure_link: repetitions", repetitions, 1)
-    own = [_times(communicator, nbytes, repetitions) for nbytes in message_bytes]
-    slowest_rank = communicator.allreduce(np.array(own, np.float64).reshape(-1), "max")
-    times = slowest_rank.reshape(len(message_bytes), repetitions).tolist()
     peers = communicator.size - 1
-    return fit(
-        [
-            Sample(peers, peers * nbytes, median(each))
-            for nbytes, each in zip(message_bytes, times, strict=True)
-        ]
-    )
+    samples = []
+    for nbytes in message_bytes:
+        count = repetitions * (_TIMES_AS_OFTEN if nbytes <= _SMALL else 1)
+        own = np.array(_times(communicator, nbytes, count), np.float64)
+        slowest_rank = communicator.allreduce(own, "max").tolist()
+        samples.append(Sample(peers, peers * nbytes, median(slowest_rank)))
+    return fit(samples)
 
 
 def _times(communicator: Communicator, nbytes: int, repetitions: int) -> list[float]:
