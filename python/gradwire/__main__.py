@@ -1,4 +1,4 @@
-"""Command line: ``python -m gradwire info`` and ``python -m gradwire bench``."""
+"""Command line: ``python -m gradwire info``, ``bench`` and ``simulate``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from gradwire._version import __version__
 from gradwire.bench.command import add_bench
 from gradwire.errors import GradwireError
+from gradwire.simulation.command import add_simulate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     info.add_argument("--json", action="store_true", help="for programs")
     info.set_defaults(run=_run_info)
     add_bench(commands)
+    add_simulate(commands)
     options = parser.parse_args(arguments)
     try:
         # A command may start the process again only if it was the process's own.

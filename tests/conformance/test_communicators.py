@@ -11,14 +11,16 @@ from gradwire.testing.communicators import CHECKS, FAILURE_CHECKS
 RANK_COUNTS = (1, 2, 3, 4, 5, 8)
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("size", RANK_COUNTS)
 @pytest.mark.parametrize("name", CHECKS)
-def test_simulated(name: str, size: int) -> None:
-    Simulation(size, seed=size).run(CHECKS[name])
+def test_simulated(name: str, size: int, shuffle: bool) -> None:
+    Simulation(size, seed=size, shuffle=shuffle).run(CHECKS[name])
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("size", RANK_COUNTS)
 @pytest.mark.parametrize("name", FAILURE_CHECKS)
-def test_simulated_failures(name: str, size: int) -> None:
+def test_simulated_failures(name: str, size: int, shuffle: bool) -> None:
     for seed in range(5):
-        Simulation(size, seed).run(FAILURE_CHECKS[name])
+        Simulation(size, seed, shuffle=shuffle).run(FAILURE_CHECKS[name])

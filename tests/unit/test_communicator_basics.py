@@ -68,10 +68,10 @@ def test_patience_spins_then_sleeps_longer_then_ends(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(time, "monotonic", lambda: clock)
     monkeypatch.setattr(time, "sleep", sleep)
-    patience = Patience(deadline=1.0, spin=0.5)
+    patience = Patience(deadline=1.0, spin=1e-4)
     patience.pause()
     assert sleeps == []
-    clock = 0.6
+    clock = 2e-4
     while not patience.exhausted:
         patience.pause()
     assert 1.0 < clock < 1.0 + 2 * LONGEST_SLEEP

@@ -76,14 +76,52 @@ def test_many_ranks_and_messages() -> None:
     assert Simulation(64).run(total) == [192] * 64
 
 
-def test_deadlock_says_what_each_rank_waits_for() -> None:
+def all_operations(communicator: Communicator) -> tuple[Any, ...]:
+    rank, size = communicator.rank, communicator.size
+    sums = communicator.allreduce(np.arange(11, dtype=np.float32) * np.float32(0.1 * (rank + 1)))
+    messages = [bytes([rank, peer]) * (rank + 2 * peer) for peer in range(size)]
+    exchanged = [m.tobytes() for m in communicator.exchange(messages, 100)]
+    gathered = [m.tobytes() for m in communicator.allgatherv(bytes(rank), 100)]
+    largest = communicator.allreduce(np.array([rank, -rank]), "max").tolist()
+    communicator.barrier()
+    return sums.tobytes(), exchanged, gathered, largest, communicator.counters
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_without_shuffling_results_and_counters_are_the_same(size: int) -> None:
+    shuffled = Simulation(size, 1).run(all_operations)
+    assert Simulation(size, 1, shuffle=False).run(all_operations) == shuffled
+
+
+def test_without_shuffling_messages_are_as_they_were_sent() -> None:
+    """A sender that goes on changes its buffers; a receiver's memory is its own."""
+
+    def reuse(communicator: Communicator) -> list[list[int]]:
+        buffer = np.full(3, communicator.rank, np.uint8)
+        heard = []
+        for _ in range(2):
+            received = communicator.allgatherv(buffer, 3)
+            heard.append([int(message[0]) for message in received])
+            buffer += 10
+            for peer, message in enumerate(received):
+                if peer != communicator.rank:
+                    message.fill(99)
+        return heard[0] + heard[1]
+
+    for seed in range(5):
+        expected = [[0, 1, 2, 10, 11, 12]] * 3
+        assert Simulation(3, seed, shuffle=False).run(reuse) == expected
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_deadlock_says_what_each_rank_waits_for(shuffle: bool) -> None:
     def one_leaves_early(communicator: Communicator) -> None:
         communicator.barrier()
         if communicator.rank != 1:
             communicator.allgatherv(b"x", 1)
 
     with pytest.raises(DeadlockError) as caught:
-        Simulation(3).run(one_leaves_early)
+        Simulation(3, shuffle=shuffle).run(one_leaves_early)
     lines = str(caught.value).splitlines()
     assert lines[1:] == [
         "  rank 0 waits in allgatherv (its operation 2) for ranks [1]",
@@ -134,6 +172,7 @@ def test_error_of_the_failing_rank_wins_over_its_peers() -> None:
             Simulation(3, seed).run(fail_and_raise)
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize(
     "other",
     [
@@ -143,7 +182,7 @@ def test_error_of_the_failing_rank_wins_over_its_peers() -> None:
         lambda c: c.allreduce(np.ones(3), "max"),
     ],
 )
-def test_mismatched_operations(other: Callable[[Communicator], Any]) -> None:
+def test_mismatched_operations(other: Callable[[Communicator], Any], shuffle: bool) -> None:
     def disagree(communicator: Communicator) -> None:
         communicator.barrier()
         if communicator.rank == 1:
@@ -152,7 +191,7 @@ def test_mismatched_operations(other: Callable[[Communicator], Any]) -> None:
             communicator.allreduce(np.ones(3))
 
     with pytest.raises(AgreementError, match=r"operation 2 is .* on rank \d"):
-        Simulation(3).run(disagree)
+        Simulation(3, shuffle=shuffle).run(disagree)
 
 
 def test_size_must_be_positive() -> None:

@@ -121,7 +121,7 @@ class Communicator(abc.ABC):
         parts = [array[begin:end].view(np.uint8) for begin, end in itertools.pairwise(bounds)]
         received = self._counted(parts, limit, operation)
         with self._guarded():
-            total = reduced(received, array.dtype, parts[self.rank].size, op)
+            total = reduce_in_rank_order(received, array.dtype, parts[self.rank].size, op)
         gathered = self._counted([total.view(np.uint8)] * self.size, limit, operation)
         with self._guarded():
             return np.concatenate(
@@ -213,7 +213,7 @@ def as_bytes(buffer: Buffer, what: str) -> Bytes:
                 f"{what}: expected a contiguous uint8 array, got {buffer.dtype} with "
                 f"strides {buffer.strides}; use np.ascontiguousarray(a).view(np.uint8)"
             )
-        return buffer.reshape(-1)
+        return buffer if buffer.ndim == 1 else buffer.reshape(-1)
     if not isinstance(buffer, (bytes, bytearray, memoryview)):
         raise ConfigError(
             f"{what}: expected bytes, memoryview or a uint8 array, got {type(buffer).__name__}"
@@ -269,8 +269,10 @@ def _part_bounds(length: int, size: int) -> list[int]:
     return [length * part // size for part in range(size + 1)]
 
 
-def reduced(messages: list[Bytes], dtype: np.dtype[Any], expected: int, op: ReduceOp) -> Array:
-    """Combine equally long messages of `dtype` elements in rank order."""
+def reduce_in_rank_order(
+    messages: list[Bytes], dtype: np.dtype[Any], expected: int, op: ReduceOp
+) -> Array:
+    """Combine messages of `dtype` elements, each of `expected` bytes, in rank order."""
     combine = np.add if op == "sum" else np.maximum
     arrays = [_typed(message, dtype, expected, peer) for peer, message in enumerate(messages)]
     total: Array = arrays[0].copy()

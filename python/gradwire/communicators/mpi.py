@@ -25,7 +25,7 @@ from gradwire.communicators.base import (
     Communicator,
     ReduceOp,
     check_reducible,
-    reduced,
+    reduce_in_rank_order,
     resolve_deadline,
 )
 from gradwire.communicators.mpi_transfer import MpiTransfer
@@ -153,7 +153,7 @@ class MpiCommunicator(Communicator):
         with self._guarded():
             own = array.view(np.uint8)
             received = self._exchange([own] * self.size, array.nbytes, operation)
-            total = reduced(received, array.dtype, array.nbytes, op)
+            total = reduce_in_rank_order(received, array.dtype, array.nbytes, op)
         self._count_allreduce(array)
         return total
 

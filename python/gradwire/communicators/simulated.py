@@ -4,6 +4,9 @@ The scheduler makes one random choice at a time: which rank goes on, or which me
 Messages of one pair arrive in the order they were sent; everything else may be reordered. The same
 seed gives the same run. Nobody waits for a clock: if no rank can go on and nothing is under way,
 that is a `DeadlockError` at once.
+
+`shuffle=False` leaves the reordering of messages out: they all arrive when the last rank has sent
+its own. Results and counters are the same, in a fraction of the time and memory.
 """
 
 from __future__ import annotations
@@ -11,15 +14,15 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from gradwire.communicators.base import Bytes, Communicator
+from gradwire.communicators.base import Array, Bytes, Communicator, ReduceOp, check_reducible
+from gradwire.communicators.channels import Bag, Channels
+from gradwire.communicators.rounds import Posted, Round
 from gradwire.errors import AgreementError, ConfigError, DeadlockError, PeerError, missing
 
 if TYPE_CHECKING:
     from greenlet import greenlet
-
-Item = TypeVar("Item")
 
 
 class Simulation:
@@ -28,17 +31,21 @@ class Simulation:
     Args:
         size: number of ranks, at least 1.
         seed: decides the schedule; each `run` starts from it anew.
+        shuffle: whether messages arrive one at a time, in random order; False is for counting
+            what many ranks exchange.
 
     Attributes:
-        deliveries: (source, destination) of every message of the last run, in order of arrival.
+        deliveries: (source, destination) of every message of the last run, in order of arrival;
+            nothing if they are not shuffled.
         record_deliveries: whether to keep `deliveries`; off by default, for it grows.
     """
 
-    def __init__(self, size: int, seed: int = 0) -> None:
+    def __init__(self, size: int, seed: int = 0, *, shuffle: bool = True) -> None:
         if size < 1:
             raise ConfigError(f"Simulation: size must be at least 1, got {size}")
         self.size = size
         self.seed = seed
+        self.shuffle = shuffle
         self.record_deliveries = False
         self.deliveries: list[tuple[int, int]] = []
 
@@ -51,7 +58,8 @@ class Simulation:
                 on it names the rank.
         """
         self.deliveries = []
-        run = _Run(self.size, self.seed, self.deliveries if self.record_deliveries else None)
+        deliveries = self.deliveries if self.record_deliveries else None
+        run = _Run(self.size, self.seed, self.shuffle, deliveries)
         return run.execute(function, args)
 
 
@@ -64,19 +72,48 @@ class SimulatedCommunicator(Communicator):
         super().__init__(rank, run.size)
         self._run = run
         self._operations = 0
-        self._mailboxes: list[deque[Bytes]] = [deque() for _ in range(run.size)]
+        self._mailboxes: list[deque[Bytes]] = (
+            [deque() for _ in range(run.size)] if run.shuffle else []
+        )
         self._awaited: set[int] = set()
+        self._round: Round | None = None
         self._waiting_in = ""
+
+    @property
+    def operations(self) -> int:
+        """Collective operations so far; an allreduce is one, or two where messages are shuffled."""
+        return self._operations
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 
+    def allreduce(self, array: Array, op: ReduceOp = "sum") -> Array:
+        """Return the sum or maximum over the ranks; see the base class."""
+        if self._run.shuffle:
+            return super().allreduce(array, op)
+        array = check_reducible(array, op)
+        operation = f"allreduce {op} of {array.dtype}[{array.size}]"
+        with self._guarded():
+            total = self._meet(operation, array.copy()).reduced(op)
+            self._run.leave(self._operations)
+        self._count_allreduce(array)
+        return total
+
+    def awaited(self) -> list[int]:
+        """Return the ranks that this one waits for, increasing."""
+        return self._round.awaited() if self._round else sorted(self._awaited)
+
     def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
+        if not self._run.shuffle:
+            round_ = self._meet(operation, Posted(messages, self.rank))
+            received = round_.messages(self.rank, messages[self.rank])
+            self._run.leave(self._operations)
+            return received
         self._run.agree(self.rank, self._operations, operation)
         self._operations += 1
         for step in range(1, self.size):
             peer = (self.rank + step) % self.size
-            self._run.send(self.rank, peer, messages[peer].copy())
+            self._run.channels.send(self.rank, peer, messages[peer].copy())
         self._awaited = {
             peer for peer in range(self.size) if peer != self.rank and not self._mailboxes[peer]
         }
@@ -88,6 +125,17 @@ class SimulatedCommunicator(Communicator):
             messages[peer] if peer == self.rank else self._mailboxes[peer].popleft()
             for peer in range(self.size)
         ]
+
+    def _meet(self, operation: str, what: Posted | Array) -> Round:
+        """Send, and wait until all ranks have sent; return the round that holds everything."""
+        self._run.agree(self.rank, self._operations, operation)
+        self._operations += 1
+        self._round = self._run.post(self.rank, self._operations, what)
+        if not self._round.complete:
+            self._waiting_in = f"{operation} (its operation {self._operations})"
+            self._run.wait(self.rank)
+            self._waiting_in = ""
+        return self._round
 
     def _tell_peers(self, text: str) -> None:
         self._run.poison(self.rank, text)
@@ -108,16 +156,19 @@ class SimulatedCommunicator(Communicator):
 class _Run:
     """The scheduler and the network of one run."""
 
-    def __init__(self, size: int, seed: int, deliveries: list[tuple[int, int]] | None) -> None:
+    def __init__(
+        self, size: int, seed: int, shuffle: bool, deliveries: list[tuple[int, int]] | None
+    ) -> None:
         self.size = size
+        self.shuffle = shuffle
         self._random = random.Random(seed)
         self._deliveries = deliveries
         self._communicators = [SimulatedCommunicator(rank, self) for rank in range(size)]
         self._greenlets: list[greenlet] = []
         self._waiting: set[int] = set()
-        self._runnable: _Bag[int] = _Bag()
-        self._channels: dict[tuple[int, int], deque[Bytes]] = {}
-        self._deliverable: _Bag[tuple[int, int]] = _Bag()
+        self._runnable: Bag[int] = Bag()
+        self.channels = Channels()
+        self._rounds: dict[int, Round] = {}
         self._operations: dict[int, tuple[str, int, int]] = {}
         self._poison: tuple[int, str] | None = None
         self._over = False
@@ -135,7 +186,7 @@ class _Run:
         for rank in range(self.size):
             self._runnable.add(rank)
         try:
-            while self._runnable or self._deliverable:
+            while self._runnable or self.channels:
                 self._step()
             if self._waiting:
                 raise DeadlockError(self._describe_deadlock())
@@ -148,15 +199,11 @@ class _Run:
 
     def _step(self) -> None:
         """Let one randomly chosen rank go on, or one message arrive."""
-        choice = self._random.randrange(len(self._runnable) + len(self._deliverable))
+        choice = self._random.randrange(len(self._runnable) + len(self.channels))
         if choice < len(self._runnable):
             self._resume(self._runnable.take(choice))
             return
-        channel = self._deliverable[choice - len(self._runnable)]
-        messages = self._channels[channel]
-        message = messages.popleft()
-        if not messages:
-            self._deliverable.take(choice - len(self._runnable))
+        channel, message = self.channels.arrive(choice - len(self._runnable))
         source, destination = channel
         if self._deliveries is not None:
             self._deliveries.append(channel)
@@ -179,13 +226,21 @@ class _Run:
             self._waiting.remove(rank)
             self._runnable.add(rank)
 
-    def send(self, source: int, destination: int, message: Bytes) -> None:
-        """Put a message on its way."""
-        channel = (source, destination)
-        messages = self._channels.setdefault(channel, deque())
-        if not messages:
-            self._deliverable.add(channel)
-        messages.append(message)
+    def post(self, rank: int, number: int, what: Posted | Array) -> Round:
+        """Add what a rank sends to its operation `number`; the last one lets all others go on."""
+        if number not in self._rounds:
+            self._rounds[number] = Round(self.size)
+        round_ = self._rounds[number]
+        round_.post(rank, what)
+        if round_.complete:
+            for peer in sorted(self._waiting):
+                self._wake(peer)
+        return round_
+
+    def leave(self, number: int) -> None:
+        """Forget an operation that every rank has its answer of."""
+        if self._rounds[number].over:
+            del self._rounds[number]
 
     def wait(self, rank: int) -> None:
         """Give the other ranks their turn until this rank has what it waits for."""
@@ -221,34 +276,11 @@ class _Run:
         lines = [f"simulation of {self.size} ranks: nobody can go on"]
         for rank, communicator in enumerate(self._communicators):
             if rank in self._waiting:
-                awaited = sorted(communicator._awaited)
-                lines.append(f"rank {rank} waits in {communicator._waiting_in} for ranks {awaited}")
+                awaited, where = communicator.awaited(), communicator._waiting_in
+                lines.append(f"rank {rank} waits in {where} for ranks {awaited}")
             else:
                 lines.append(f"rank {rank} returned after {communicator._operations} operations")
         return "\n  ".join(lines)
-
-
-class _Bag(Generic[Item]):
-    """A collection with constant-time add and remove by position; its order is deterministic."""
-
-    def __init__(self) -> None:
-        self._items: list[Item] = []
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, position: int) -> Item:
-        return self._items[position]
-
-    def add(self, item: Item) -> None:
-        self._items.append(item)
-
-    def take(self, position: int) -> Item:
-        """Remove and return an item; the last one takes its place."""
-        item, last = self._items[position], self._items.pop()
-        if position < len(self._items):
-            self._items[position] = last
-        return item
 
 
 def _add_note(error: Exception, note: str) -> None:

@@ -24,6 +24,7 @@ class Dense(Schedule):
     """Sums payloads that carry no indices."""
 
     id: ClassVar[str] = "dense"
+    moves_dense: ClassVar[bool] = True
     needs: ClassVar[str | None] = "summable"
 
     def exchange(

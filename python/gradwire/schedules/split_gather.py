@@ -34,6 +34,7 @@ class SplitGather(Schedule):
     owner: str | None = None
 
     id: ClassVar[str] = "split_gather"
+    moves_dense: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the name."""

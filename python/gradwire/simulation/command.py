@@ -1,0 +1,193 @@
+"""The command line: ``python -m gradwire simulate``, with and without ``--check``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from gradwire.bench.environment import collect_environment, memory_bytes
+from gradwire.bench.report import check_writable
+from gradwire.errors import ConfigError
+from gradwire.simulation.units import bits_per_second, seconds
+
+_DESCRIPTION = """Runs the schedules on virtual ranks in this process, counts bytes, messages and
+rounds, and tells how long links of a given rate would take. With --check, under mpirun: measures
+this job's links and kernels, and puts the model's predictions beside measured times.
+Columns and model: docs/simulation.md."""
+
+
+def add_simulate(commands: Any) -> None:
+    """Add the command ``simulate`` to argparse's subcommands."""
+    parser = commands.add_parser(
+        "simulate", help="count what schedules exchange on many ranks", description=_DESCRIPTION
+    )
+    add = parser.add_argument
+    add(
+        "--ranks",
+        nargs="+",
+        type=int,
+        default=[4, 8, 16, 32],
+        metavar="P",
+        help="(default: 4 to 32)",
+    )
+    add("--n", type=int, default=1_000_000, metavar="N", help="elements (default: %(default)s)")
+    add("--density", type=float, default=0.01, help="k / n (default: %(default)s)")
+    add("--schedules", nargs="+", default=["oktopk", "allgather", "dense"], metavar="NAME",
+        help="(default: oktopk allgather dense)")  # fmt: skip
+    add("--values", default="float32", metavar="FORMAT",
+        help="float32, bf16, fp16, int8, int4 or sign (default: %(default)s)")  # fmt: skip
+    add("--gradients", default="layered", metavar="WHAT",
+        help="layered, hot_spot, or a .npy file (default: %(default)s)")  # fmt: skip
+    add("--bandwidth", nargs="+", default=["1gbit", "100mbit"], metavar="RATE",
+        help="links, each direction (default: 1gbit 100mbit)")  # fmt: skip
+    add("--latency", type=seconds, default=30e-6, metavar="T", help="of a message (default: 30us)")
+    add("--steps", "--repetitions", type=int, default=None, metavar="S",
+        help="exchanges in a row (default: 1; with --check 15)")  # fmt: skip
+    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--phases", action="store_true", help="a line for each phase, too")
+    add("--check", action="store_true", help="compare predictions with this MPI job's times")
+    add("--json", type=Path, metavar="F", help="also write everything to a file")
+    add("--plot", type=Path, metavar="F.svg", help="draw bytes and times against ranks")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace, restart: bool) -> int:
+    del restart
+    _check(options)
+    return _run_check(options) if options.check else _run_simulations(options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from gradwire.schedules import get_schedule
+    from gradwire.values import format_named
+
+    if not 1 <= options.n < 2**32:
+        raise ConfigError(f"simulate: --n must be in [1, 2**32), got {options.n}")
+    if not 0.0 < options.density <= 1.0:
+        raise ConfigError(f"simulate: --density must be in (0, 1], got {options.density}")
+    if options.steps is not None and options.steps < 1:
+        raise ConfigError(f"simulate: --steps must be at least 1, got {options.steps}")
+    if not 0 <= options.seed < 2**32:
+        raise ConfigError(f"simulate: --seed must be in [0, 2**32), got {options.seed}")
+    for ranks in options.ranks:
+        if ranks < 1:
+            raise ConfigError(f"simulate: --ranks must be at least 1, got {ranks}")
+    for name in options.schedules:
+        get_schedule(name)
+    format_named(options.values)
+    if options.check and options.values != "float32":
+        raise ConfigError("simulate: --check exchanges float32, leave --values out")
+    if options.plot and max(options.ranks) < 2:
+        raise ConfigError("simulate: --plot needs some --ranks above 1: one rank sends nothing")
+    if options.check and options.plot:
+        raise ConfigError("simulate: --check draws nothing, leave --plot out")
+
+
+def _run_simulations(options: argparse.Namespace) -> int:
+    from gradwire.cost import Link
+    from gradwire.schedules import get_schedule
+    from gradwire.simulation import table
+    from gradwire.simulation.plot import plot, require_plot
+    from gradwire.simulation.runs import memory_needed, simulate
+    from gradwire.simulation.selections import make_source
+
+    links = {name: Link.of_rate(_rate(name), options.latency) for name in options.bandwidth}
+    sizes, steps = sorted(set(options.ranks)), options.steps or 1
+    sources = {
+        size: make_source(options.gradients, options.n, options.density, size, options.seed)
+        for size in sizes
+    }
+    for path in filter(None, (options.json, options.plot)):
+        check_writable(path)
+    if options.plot:
+        require_plot(options.plot)
+    numel, k = sources[sizes[0]].numel, sources[sizes[0]].k
+    for name in options.schedules:
+        need = memory_needed(get_schedule(name), sources[sizes[-1]], sizes[-1])
+        _check_memory(name, sizes[-1], need)
+    print(
+        f"# n {numel:,} {options.values}, k {k:,}, {options.gradients} gradients, {steps} steps,",
+        end=" ",
+    )
+    print(f"latency {1e6 * options.latency:g} us")
+    print(table.header(links), flush=True)
+    runs = []
+    for name in options.schedules:
+        for size in sizes:
+            begin = perf_counter()
+            run = simulate(name, sources[size], size, steps, options.seed, options.values)
+            runs.append(table.to_json(run, links) | {"took_seconds": perf_counter() - begin})
+            print("\n".join(table.lines(run, links, options.phases)), flush=True)
+    settings = {
+        "ranks": sizes, "numel": numel, "density": options.density, "k": k, "steps": steps,
+        "values": options.values, "gradients": options.gradients, "latency": options.latency,
+        "seed": options.seed,
+    }  # fmt: skip
+    result = {
+        "format": table.FORMAT,
+        "settings": settings,
+        "links": {name: {"alpha": link.alpha, "beta": link.beta} for name, link in links.items()},
+        "bounds": table.bounds_json(numel, k, sizes),
+        "runs": runs,
+    }
+    if options.json:
+        _write(result, options.json)
+    if options.plot:
+        plot(result, options.plot)
+    return 0
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    from gradwire.communicators.mpi import MpiCommunicator, import_mpi
+    from gradwire.simulation.check import DEFAULT_STEPS, check_lines, check_schedules
+
+    if options.json:
+        check_writable(options.json)
+    communicator = MpiCommunicator.cached(import_mpi("simulate --check").COMM_WORLD)
+    if communicator.size < 2:
+        raise ConfigError(
+            "simulate --check: needs at least 2 ranks, got 1; start it with mpirun -np 4"
+        )
+    result = check_schedules(
+        communicator, options.schedules, options.n, options.density,
+        options.steps or DEFAULT_STEPS, options.seed,
+    )  # fmt: skip
+    if communicator.rank == 0:
+        print("\n".join(check_lines(result)), flush=True)
+        if options.json:
+            _write(result, options.json)
+    communicator.barrier()
+    return 0
+
+
+def _rate(name: str) -> float:
+    try:
+        return bits_per_second(name)
+    except argparse.ArgumentTypeError as error:
+        raise ConfigError(f"simulate: --bandwidth: {error}") from None
+
+
+def _check_memory(name: str, ranks: int, needed: int) -> None:
+    """Refuse what the machine would end in the midst of."""
+    memory = memory_bytes()
+    if memory is not None and needed > memory:
+        raise ConfigError(
+            f"simulate: {name} on {ranks} ranks needs about {needed / 2**30:.0f} GiB and this "
+            f"machine has {memory / 2**30:.0f}: choose fewer --ranks or a smaller --n"
+        )
+
+
+def _write(result: dict[str, Any], path: Path) -> None:
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    environment = collect_environment() | {"peak_memory_bytes": kilobytes * 1024}
+    environment["command"] = " ".join(sys.argv[1:])
+    try:
+        text = json.dumps({"environment": environment, **result}, indent=1)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"simulate: cannot write {path}: {error.strerror}") from None
