@@ -14,6 +14,8 @@ from gradwire.errors import WireError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+_NOTHING: Bytes = np.empty(0, np.uint8)
+
 
 class MpiTransfer:
     """Sends one message to every other rank and receives one from each.
@@ -52,8 +54,9 @@ class MpiTransfer:
         self._sends: list[MPI.Request] = []
         self._receives: list[MPI.Request] = []
         self._open = set(range(size)) - {self._rank}  # sources whose last piece has not come
-        self._arrived: list[list[Bytes]] = [[] for _ in range(size)]
-        self._arrived[self._rank].append(messages[self._rank])
+        self._arrived: list[Bytes] = [_NOTHING] * size
+        self._filled = [0] * size  # bytes of each message that are here or on their way
+        self._arrived[self._rank] = messages[self._rank]
 
     def advance(self, patience: Patience) -> bool:
         """Do what can be done without waiting; return whether everything is done."""
@@ -67,9 +70,8 @@ class MpiTransfer:
 
     def received(self) -> list[Bytes]:
         """Return the messages in rank order, the own one as it was given."""
-        return [
-            pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for pieces in self._arrived
-        ]
+        self._filled[self._rank] = len(self._arrived[self._rank])
+        return [memory[:size] for memory, size in zip(self._arrived, self._filled, strict=True)]
 
     def requests(self) -> list[MPI.Request]:
         """Return what is still under way."""
@@ -97,13 +99,24 @@ class MpiTransfer:
                 break
             peer, size = self._status.Get_source(), self._status.Get_count(self._mpi.BYTE)
             self._check(peer, size)
-            piece = np.empty(size, np.uint8)
-            self._arrived[peer].append(piece)
+            piece = self._room(peer, size)
             self._receives.append(message.Irecv([piece, self._mpi.BYTE]))
             if size < self._piece_bytes:
                 self._open.remove(peer)
             accepted = True
         return accepted
+
+    def _room(self, peer: int, size: int) -> Bytes:
+        """Return where a piece goes: behind those before it, in memory for the largest message.
+
+        What the message does not reach of it is never touched, so no page of it is ever taken.
+        """
+        begin = self._filled[peer]
+        if begin == 0:
+            whole = size if size < self._piece_bytes else self._limit
+            self._arrived[peer] = np.empty(whole, np.uint8)
+        self._filled[peer] = begin + size
+        return self._arrived[peer][begin : begin + size]
 
     def _check(self, peer: int, size: int) -> None:
         """Refuse a piece that is too much, before any memory is allocated for it."""
@@ -112,8 +125,7 @@ class MpiTransfer:
                 f"{self._operation}: rank {peer} sent a piece of {size} B, expected at most "
                 f"{self._piece_bytes} B; piece_bytes must be the same on all ranks"
             )
-        so_far = sum(piece.size for piece in self._arrived[peer])
-        check_received(so_far + size, self._limit, peer, self._operation)
+        check_received(self._filled[peer] + size, self._limit, peer, self._operation)
 
     def _drop_completed(self, requests: list[MPI.Request]) -> bool:
         if not requests:
