@@ -17,9 +17,6 @@ from gradwire.errors import WireError
 Indices = npt.NDArray[np.uint32]
 Bytes = npt.NDArray[np.uint8]
 
-# What a byte costs on a link of 1 Gbit/s, in seconds.
-BYTE_SECONDS = 8e-9
-
 
 @dataclass(frozen=True)
 class IndexCodec:
@@ -61,7 +58,7 @@ CODECS = (
 U32 = CODECS[0]
 
 
-def choose_codec(count: int, length: int, byte_seconds: float = BYTE_SECONDS) -> IndexCodec:
+def choose_codec(count: int, length: int, byte_seconds: float) -> IndexCodec:
     """Return the codec that is through first; never one that takes more bytes than "u32"."""
     possible = [
         codec
@@ -69,6 +66,11 @@ def choose_codec(count: int, length: int, byte_seconds: float = BYTE_SECONDS) ->
         if codec.fits(count, length) and codec.largest(count, length) <= 4 * count
     ]
     return min(possible, key=lambda codec: codec.seconds(count, length, byte_seconds))
+
+
+def smallest_codec(count: int, length: int) -> IndexCodec:
+    """Return the codec that takes the fewest bytes at most."""
+    return choose_codec(count, length, 1.0)
 
 
 def encode_indices(indices: Indices, begin: int, length: int, codec: IndexCodec, out: Bytes) -> int:

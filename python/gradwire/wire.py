@@ -20,9 +20,9 @@ from gradwire.errors import ConfigError, WireError
 from gradwire.index_codecs import (
     CODECS,
     IndexCodec,
-    choose_codec,
     decode_indices,
     encode_indices,
+    smallest_codec,
 )
 from gradwire.payload import NO_INDICES, Indices, Payload
 from gradwire.values import (
@@ -96,14 +96,12 @@ class Expected:
         )
 
 
-def encode(message: Message, begin: int, length: int, codec: IndexCodec | None = None) -> Bytes:
+def encode(message: Message, begin: int, length: int, codec: IndexCodec) -> Bytes:
     """Return the bytes of a message whose indices lie in ``[begin, begin + length)``.
 
-    Layout: header, float32 tail, values, dense values, indices. The index codec is chosen by cost
-    where none is given.
+    Layout: header, float32 tail, values, dense values, indices.
     """
     count = len(message.indices)
-    codec = codec or choose_codec(count, length)
     parts = [message.tail.view(np.uint8), message.values.data, message.dense.data]
     ends = np.cumsum([HEADER_BYTES, *(len(part) for part in parts)]).tolist()
     out = np.empty(ends[-1] + codec.largest(count, length), np.uint8)
@@ -196,7 +194,7 @@ def encode_payload(payload: Payload) -> Bytes:
     """Return the bytes of a whole payload, for storage, tests and other programs."""
     values = payload.value_format.encode(payload.values, payload.stream)
     message = Message(Kind.PAYLOAD, 0, 0, payload.indices, values, payload.dense, payload.tail)
-    return encode(message, 0, payload.numel)
+    return encode(message, 0, payload.numel, smallest_codec(len(payload.indices), payload.numel))
 
 
 def decode_payload(data: Bytes | bytes | bytearray | memoryview) -> Payload:

@@ -284,14 +284,14 @@ def test_indices_must_increase_and_lie_in_the_region(codec: int) -> None:
 
 def test_steps_wrap_around() -> None:
     sent = dataclasses.replace(message([1]), step=2**32 + 3)
-    data = encode(sent, 0, 5)
+    data = encode(sent, 0, 5, U32)
     assert decode(data, expected(sent, 0, 5), 0).step == 3
 
 
 @pytest.mark.parametrize("begin", [1, 3, 5])
 def test_own_indices_outside_the_region_are_refused(begin: int) -> None:
     with pytest.raises(ConfigError):
-        encode(message([0, 4]), begin, 4)
+        encode(message([0, 4]), begin, 4, U32)
 
 
 def test_unaligned_bytes() -> None:

@@ -65,9 +65,11 @@ class Communicator(abc.ABC):
         size: number of ranks.
         name: the transport, for messages to people: "mpi", "horovod", "simulated".
         counters: bytes and messages so far.
+        byte_seconds: about what a byte costs on its links; senders may choose shorter codes by it.
     """
 
     name: str = "communicator"
+    byte_seconds: float = 8e-9  # 1 Gbit/s
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank = rank

@@ -43,6 +43,7 @@ FAIL_TEXT_BYTES = 2000  # small enough to be sent eagerly by every MPI
 POLLS_PER_FAIL_PROBE = 8
 # Of all ranks together: what a link of 1 Gbit/s takes as long for as for a few rounds of messages.
 DIRECT_BYTES = 1 << 16
+BYTE_WITHIN_HOST = 5e-10  # seconds, with two to four ranks on two cores
 PIECE_WITHIN_HOST = 1 << 30  # bytes; MPI counts are 32-bit
 PIECE_BETWEEN_HOSTS = 60_000  # below the 64 KiB that Open MPI and UCX send eagerly over TCP
 TELL_SECONDS = 1.0  # how long a failing rank tries to tell its peers
@@ -88,6 +89,8 @@ class MpiCommunicator(Communicator):
         self._abandoned: list[MPI.Request] = []
         if self.size > 1 and self._on_several_hosts():
             self.piece_bytes = PIECE_BETWEEN_HOSTS
+        else:
+            self.byte_seconds = BYTE_WITHIN_HOST
 
     @classmethod
     def cached(cls, comm: MPI.Intracomm) -> MpiCommunicator:

@@ -36,12 +36,14 @@ class Case:
         k: entries that each rank brings, in [1, numel].
         ranks: at least 1.
         value_bytes: bytes of a value on the wire, of an entry or a dense one.
+        byte_seconds: by which senders choose their codes, see `Communicator`.
     """
 
     numel: int
     k: int
     ranks: int
     value_bytes: float = _VALUE_BYTES
+    byte_seconds: float = 8e-9
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -56,7 +58,7 @@ class Case:
     @property
     def entry_bytes(self) -> float:
         """Bytes of an entry on the wire, index and value."""
-        return self.value_bytes + index_bytes(self.numel, self.k)
+        return self.value_bytes + index_bytes(self.numel, self.k, self.byte_seconds)
 
     @property
     def peers(self) -> int:
@@ -169,9 +171,9 @@ def _selection(case: Case) -> Phase:
     )
 
 
-def index_bytes(numel: int, k: int) -> float:
+def index_bytes(numel: int, k: int, byte_seconds: float) -> float:
     """Return about how many bytes an index takes in the codec that a sender chooses."""
-    codec = choose_codec(k, numel)
+    codec = choose_codec(k, numel, byte_seconds)
     if codec.name != "rice":
         return codec.largest(k, numel) / k
     field_bits = max(0, ((numel - k) // k).bit_length() - 1)

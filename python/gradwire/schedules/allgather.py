@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
+from gradwire.index_codecs import choose_codec
 from gradwire.payload import Payload
 from gradwire.schedules.agreement import Agreement, agree
 from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
@@ -51,7 +52,9 @@ class Allgather(Schedule):
                 Kind.PAYLOAD, agreement.tag, agreement.step, payload.indices, values,
                 payload.dense, payload.tail,
             )  # fmt: skip
-            data = encode(message, 0, payload.numel)
+            count, length = len(payload.indices), payload.numel
+            codec = choose_codec(count, length, communicator.byte_seconds)
+            data = encode(message, 0, length, codec)
             received = communicator.allgatherv(data, expected.largest)
             messages = [decode(each, expected, rank) for rank, each in enumerate(received)]
         reduced = _sum(messages, payload)

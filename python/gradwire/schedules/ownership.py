@@ -14,6 +14,7 @@ import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
+from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
 from gradwire.schedules.regions import Boundaries, equal_regions, slices_of
@@ -101,7 +102,8 @@ def split(
                 payload.dense.part(*_ends(layout.dense_of(peer))),
                 payload.tail[layout.tail_of(peer)],
             ),
-            *layout.region_of(peer),
+            *(region := layout.region_of(peer)),
+            choose_codec(part.stop - part.start, region[1], communicator.byte_seconds),
         )
         for peer, (part, values) in enumerate(zip(parts, encoded, strict=True))
     ]
@@ -157,7 +159,9 @@ def gather(
         Kind.GATHER, agreement.tag, agreement.step, owned.indices, values, dense, owned.tail,
         min(owned.load, 0xFFFFFFFF),
     )  # fmt: skip
-    data = encode(message, *layout.region_of(rank))
+    begin, length = layout.region_of(rank)
+    codec = choose_codec(len(owned.indices), length, communicator.byte_seconds)
+    data = encode(message, begin, length, codec)
     expected = [
         _expected(Kind.GATHER, payload, dense_format, each, layout, agreement)
         for each in range(size)
