@@ -11,10 +11,15 @@ SPIN_SECONDS = 300e-6
 FIRST_SLEEP = 20e-6  # seconds
 LONGEST_SLEEP = 1e-3  # seconds
 SLEEP_GROWTH = 1.5
+# A process that polls less often was not running: stopped, suspended with its job, or starved.
+LONGEST_GAP = 1.0  # seconds
 
 
 class Patience:
     """Paces one polling loop and knows when its deadline has passed.
+
+    Time in which this process does not run is not held against its peers: when a whole job is
+    stopped and resumed, all ranks go on.
 
     Args:
         deadline: seconds without progress.
@@ -28,12 +33,12 @@ class Patience:
 
     def progress(self) -> None:
         """Start over: something happened."""
-        self._since = time.monotonic()
+        self._since = self._last_look = time.monotonic()
         self._sleep = FIRST_SLEEP
 
     def pause(self) -> None:
         """Wait a little before the next poll, or not at all."""
-        if time.monotonic() - self._since < self._spin:
+        if self._waited() < self._spin:
             return
         time.sleep(self._sleep)
         self._sleep = min(self._sleep * SLEEP_GROWTH, LONGEST_SLEEP)
@@ -41,4 +46,11 @@ class Patience:
     @property
     def exhausted(self) -> bool:
         """Whether nothing has happened for `deadline` seconds."""
-        return time.monotonic() - self._since > self._deadline
+        return self._waited() > self._deadline
+
+    def _waited(self) -> float:
+        """Return the seconds since the last progress, gaps between two looks at most 1 s each."""
+        now = time.monotonic()
+        self._since += max(0.0, now - self._last_look - LONGEST_GAP)
+        self._last_look = now
+        return now - self._since
