@@ -24,7 +24,7 @@ from gradwire.communicators.base import (
     check_reducible,
     resolve_deadline,
 )
-from gradwire.communicators.mpi_end import end_in_time
+from gradwire.communicators.mpi_end import abandoned, end_in_time
 from gradwire.communicators.mpi_notices import Notices, failed_ranks
 from gradwire.communicators.mpi_transfer import MpiTransfer
 from gradwire.communicators.polling import Patience
@@ -53,7 +53,9 @@ class MpiCommunicator(Communicator):
         window: how many pieces a rank sends at a time.
 
     After an error the requests in flight can be neither cancelled nor waited for; they and their
-    buffers are kept until the process ends, so that MPI never touches freed memory.
+    buffers are kept until the process ends, so that MPI never touches freed memory. After a
+    DeadlineError end the process: Open MPI 5 may crash when it goes on and a collective that was
+    left in flight completes after all.
     """
 
     name = "mpi"
@@ -67,7 +69,6 @@ class MpiCommunicator(Communicator):
         self.deadline = resolve_deadline(deadline)
         self._check_thread()
         super().__init__(comm.Get_rank(), comm.Get_size())
-        self._abandoned: list[MPI.Request] = []
         self._comm = self._duplicate(comm) if duplicate else comm
         self._notices = Notices(self._comm)
         self.piece_bytes = 2**30
@@ -196,7 +197,7 @@ class MpiCommunicator(Communicator):
         patience = Patience(self.deadline)
         while not request.Test():
             if patience.exhausted:
-                self._abandoned.append(request)
+                abandoned.append(request)
                 end_in_time(self.deadline)
                 raise DeadlineError(
                     f"MpiCommunicator: rank {self.rank} of {self.size} waited {self.deadline:g} s "
@@ -217,7 +218,7 @@ class MpiCommunicator(Communicator):
         try:
             self._poll(transfer.advance, transfer.missing_senders, operation)
         except BaseException:
-            self._abandoned.extend(transfer.requests())
+            abandoned.extend(transfer.requests())
             raise
         return transfer.received()
 
@@ -225,7 +226,7 @@ class MpiCommunicator(Communicator):
         try:
             self._poll(lambda _: request.Test(), lambda: "", operation)
         except BaseException:
-            self._abandoned.append(request)
+            abandoned.append(request)
             raise
 
     def _poll(

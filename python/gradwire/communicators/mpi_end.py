@@ -1,4 +1,4 @@
-"""The end of a process whose exchange has failed: MPI_Finalize must not wait for ever.
+"""What a failed exchange leaves behind, and the end of its process, which must not take for ever.
 
 MPI_Finalize waits for all ranks, and one that is stuck never comes. Then the launcher sees no rank
 end, and ends none.
@@ -9,9 +9,18 @@ from __future__ import annotations
 import atexit
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 DYING_SECONDS = 5.0  # how long the others have to end by themselves
 LONGEST_ALARM = 1e9  # seconds; an infinite deadline is no number of seconds for a timer
+
+# Requests that can be neither cancelled nor waited for. They hold their buffers, which MPI may
+# write to at any time, even when the communicator that they belonged to is no more: so they stay
+# until the end of the process.
+abandoned: list[MPI.Request] = []
 
 _registered = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from gradwire.communicators.mpi_end import abandoned
 from gradwire.communicators.polling import Patience
 from gradwire.errors import PeerError
 
@@ -27,9 +28,6 @@ class Notices:
 
     Args:
         comm: the owner's communicator.
-
-    Attributes:
-        abandoned: sends that nobody has received; kept, with what they send, until the end.
     """
 
     def __init__(self, comm: MPI.Intracomm) -> None:
@@ -40,17 +38,14 @@ class Notices:
         self._status = MPI.Status()
         self._peers = [peer for peer in range(comm.Get_size()) if peer != comm.Get_rank()]
         self._answers: dict[int, str] = {}
-        self.abandoned: list[MPI.Request] = []
 
     def give_up(self, reason: str) -> None:
         """Tell all peers; return when they know or a second has passed."""
-        self._send(self._peers, GIVES_UP, reason)
+        requests = self._send(self._peers, GIVES_UP, reason)
         patience = Patience(TELL_SECONDS)
-        while not self._mpi.Request.Testall(self.abandoned):
-            if patience.exhausted:
-                return
+        while not self._mpi.Request.Testall(requests) and not patience.exhausted:
             patience.pause()
-        self.abandoned.clear()
+        abandoned.extend(requests)
 
     def attend(self, operation: str) -> None:
         """Take a notice that has come, if any.
@@ -68,7 +63,7 @@ class Notices:
         if kind == GIVES_UP:
             raise PeerError(f"{operation}: rank {peer} gave up: {text}")
         if kind == ASKS:
-            self._send([peer], ANSWERS, operation)
+            abandoned.extend(self._send([peer], ANSWERS, operation))
         else:
             self._answers[peer] = text
 
@@ -78,7 +73,7 @@ class Notices:
         Raises:
             PeerError: a peer gave up meanwhile; it may know more.
         """
-        self._send(self._peers, ASKS, "")
+        abandoned.extend(self._send(self._peers, ASKS, ""))
         patience = Patience(ROLL_CALL_SECONDS)
         while len(self._answers) < len(self._peers) and not patience.exhausted:
             self.attend(operation)
@@ -92,12 +87,14 @@ class Notices:
         named = [f"ranks {silent}, which do not answer"] if silent else []
         return " and ".join(named + elsewhere) or "MPI, though all ranks are there"
 
-    def _send(self, peers: list[int], kind: bytes, text: str) -> None:
+    def _send(self, peers: list[int], kind: bytes, text: str) -> list[MPI.Request]:
+        requests = []
         data = kind + text.encode()[:NOTICE_BYTES]
         for peer in peers:
             # To a process that has died it may fail, which must not keep it from the others.
             with contextlib.suppress(self._mpi.Exception):
-                self.abandoned.append(self._comm.Isend([data, self._mpi.BYTE], peer, NOTICE_TAG))
+                requests.append(self._comm.Isend([data, self._mpi.BYTE], peer, NOTICE_TAG))
+        return requests
 
 
 def failed_ranks(comm: Any) -> list[int]:
