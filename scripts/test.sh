@@ -3,20 +3,22 @@
 #
 # Usage: scripts/test.sh [--deep] [STAGE...]
 #   --deep   also the long tests: thousands of random exchanges, full matrices, more ranks
-#   STAGE    only these, in the order given: lint unit cpp mpi horovod quickstart
+#   STAGE    only these, in the order given: lint unit cpp mpi mpich horovod quickstart
 #
 # Stages: lint (scripts/lint.sh), unit (one process), cpp (C++ tests with the address and undefined-behaviour sanitizers;
-# with --deep optimised, too), mpi (tests/parallel on 1 to 4 ranks), horovod (tests/integration: tests that start jobs, and tests that
-# are run under mpirun and under horovodrun --gloo), quickstart (a short run of README's first command).
+# with --deep optimised, too), mpi (tests/parallel on 1 to 4 ranks), mpich (the same and jobs whose ranks fail, over
+# MPICH), horovod (tests/integration: tests that start jobs, and tests that are run under mpirun and under
+# horovodrun --gloo), quickstart (a short run of README's first command).
 # The tests run against the package as pip installs it from this checkout. A run that hangs ends at a deadline.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-all_stages=(lint unit cpp mpi horovod quickstart)
+all_stages=(lint unit cpp mpi mpich horovod quickstart)
 depth=(-m "not deep") deep=no stages=()
 test_seconds=300   # one test may take this long
 run_seconds=900    # one command may take this long
+mpich_ranks=(3)
 horovod_ranks=(2 3)
 gloo_ranks=(2) # over Gloo the same tests take five times as long
 
@@ -24,7 +26,7 @@ while (($#)); do
   case $1 in
     -h | --help) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" && exit ;;
     --deep)
-      deep=yes depth=(-m "deep or not deep") horovod_ranks=(2 3 4) gloo_ranks=(2 3 4)
+      deep=yes depth=(-m "deep or not deep") mpich_ranks=(1 2 3 4) horovod_ranks=(2 3 4) gloo_ranks=(2 3 4)
       test_seconds=3600 run_seconds=10800
       ;;
     *)
@@ -134,6 +136,21 @@ stage_mpi() {
   done
 }
 
+# Horovod is built against the MPI of the other stages, so only what needs none is run with this one.
+stage_mpich() {
+  local ranks path=$PATH
+  export PATH=$venv/mpich/bin:$PATH
+  hash -r
+  for ranks in "${mpich_ranks[@]}"; do
+    mpi_command "$ranks"
+    parallel "MPICH, $ranks ranks" 1 tests/parallel "${launch[@]}"
+  done
+  pytest_command -p no:cacheprovider tests/integration/test_launched_failures.py
+  run "MPICH, ranks that fail" "${pytest[@]}"
+  export PATH=$path
+  hash -r
+}
+
 # Files named test_horovod_* run on the ranks of a job; the others in that folder start jobs themselves.
 stage_horovod() {
   local ranks ranked=(tests/integration/test_horovod_*.py)
@@ -155,7 +172,9 @@ stage_quickstart() { run "quickstart, 80 steps" "$root/scripts/quickstart.sh" --
 
 end_running_on_exit
 cd "$root"
-prepare_all tools
+extras=tools
+if [[ " ${stages[*]} " == *" mpich "* ]]; then extras+=" mpich"; fi
+prepare_all "$extras"
 logs=$root/build/test-logs
 export GRADWIRE_RANK_LOGS=$logs/ranks
 mkdir -p "$GRADWIRE_RANK_LOGS"

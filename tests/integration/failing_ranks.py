@@ -62,6 +62,15 @@ def fails(communicator: Ranks) -> None:
     communicator.allgatherv(b"hello", 5)
 
 
+def absent() -> None:
+    """Rank 1 never makes a communicator; the others say so."""
+    from mpi4py import MPI
+
+    if MPI.COMM_WORLD.rank == 1:
+        time.sleep(FOREVER)
+    MpiCommunicator(MPI.COMM_WORLD, DEADLINE)
+
+
 SCENARIOS: dict[str, Callable[[Ranks], None]] = {
     "stuck": stuck,
     "stuck_uncaught": stuck_uncaught,
@@ -69,4 +78,7 @@ SCENARIOS: dict[str, Callable[[Ranks], None]] = {
 }
 
 if __name__ == "__main__":
-    SCENARIOS[sys.argv[2]](connect(sys.argv[1]))
+    if sys.argv[2] == "absent":
+        absent()
+    else:
+        SCENARIOS[sys.argv[2]](connect(sys.argv[1]))

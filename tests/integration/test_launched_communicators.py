@@ -65,6 +65,12 @@ def test_failing_rank_takes_the_job_down_with_its_words(transport: str, launcher
         assert "PeerError: allgatherv: rank 1 gave up: OSError" in job.stdout, job.stdout
 
 
+@mpi
+def test_rank_that_makes_no_communicator_ends_in_a_deadline_error() -> None:
+    job = _run_failing("mpi", mpirun, "absent")
+    assert "DeadlineError: MpiCommunicator: rank 0 of 2 waited 1 s" in job.stdout, job.stdout
+
+
 def _run_failing(transport: str, launcher: Launcher, scenario: str) -> CompletedProcess[str]:
     program = [sys.executable, str(HERE / "failing_ranks.py"), transport, scenario]
     job = run([*launcher(2), *program], TIMEOUT)

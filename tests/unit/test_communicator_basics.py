@@ -81,6 +81,25 @@ def test_patience_spins_then_sleeps_longer_then_ends(monkeypatch: pytest.MonkeyP
     assert not patience.exhausted
 
 
+def test_patience_forgives_time_in_which_the_process_was_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job that is suspended as a whole goes on; polling at whatever pace, a rank gives up."""
+    clock = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    patience = Patience(deadline=10.0)
+    clock += 3600.0
+    assert not patience.exhausted
+    polls = 0
+    while not patience.exhausted:
+        clock += 60.0
+        polls += 1
+    assert polls == 10
+    patience.progress()
+    clock += 3600.0
+    assert not patience.exhausted
+
+
 def test_as_bytes_is_a_view() -> None:
     array = np.arange(6, dtype=np.uint8).reshape(2, 3)
     view = as_bytes(array, "test")

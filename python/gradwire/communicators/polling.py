@@ -12,10 +12,15 @@ SPIN_SECONDS = 300e-6
 # no more than that.
 SLEEP_SHARE = 1 / 16
 FIRST_SLEEP, LONGEST_SLEEP = 20e-6, 1e-3  # seconds
+# A process that polls less often was not running: stopped, suspended with its job, or starved.
+LONGEST_GAP = 1.0  # seconds
 
 
 class Patience:
     """Paces one polling loop and knows when its deadline has passed.
+
+    Time in which this process does not run is not held against its peers: when a whole job is
+    stopped and resumed, all ranks go on.
 
     Args:
         deadline: seconds without progress.
@@ -29,15 +34,22 @@ class Patience:
 
     def progress(self) -> None:
         """Start over: something happened."""
-        self._since = time.monotonic()
+        self._since = self._last_look = time.monotonic()
 
     def pause(self) -> None:
         """Wait a little before the next poll, or not at all."""
-        waited = time.monotonic() - self._since
+        waited = self._waited()
         if waited >= self._spin:
             time.sleep(min(max(waited * SLEEP_SHARE, FIRST_SLEEP), LONGEST_SLEEP))
 
     @property
     def exhausted(self) -> bool:
         """Whether nothing has happened for `deadline` seconds."""
-        return time.monotonic() - self._since > self._deadline
+        return self._waited() > self._deadline
+
+    def _waited(self) -> float:
+        """Return the seconds since the last progress, gaps between two looks at most 1 s each."""
+        now = time.monotonic()
+        self._since += max(0.0, now - self._last_look - LONGEST_GAP)
+        self._last_look = now
+        return now - self._since

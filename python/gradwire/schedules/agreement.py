@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class Agreement:
     def tag(self) -> int:
         """32 bits that stand for the description in every message header."""
         return zlib.crc32(self.description.encode())
+
+    def tag_between(self, sender: int, receiver: int) -> int:
+        """Return 32 bits that stand for the description and for one message's way."""
+        return zlib.crc32(struct.pack("<II", sender, receiver), self.tag)
 
 
 def agree(agreement: Agreement, finite: bool, communicator: Communicator) -> bool:

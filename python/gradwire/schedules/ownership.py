@@ -8,7 +8,7 @@ their owner; each keeps what that took away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def split(
         encode(
             Message(
                 Kind.SPLIT,
-                agreement.tag,
+                agreement.tag_between(rank, peer),
                 agreement.step,
                 payload.indices[part],
                 values,
@@ -112,7 +112,12 @@ def split(
         for each in range(size)
     ]
     received = communicator.exchange(messages, max(each.largest for each in expected))
-    owned = _add_up([decode(data, expected[rank], peer) for peer, data in enumerate(received)])
+    owned = _add_up(
+        [
+            decode(data, replace(expected[rank], agreement=agreement.tag_between(peer, rank)), peer)
+            for peer, data in enumerate(received)
+        ]
+    )
     if payload.value_format.exact:
         return owned, None
     rounded = np.concatenate([values.decode() for values in encoded])

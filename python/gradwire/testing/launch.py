@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -11,11 +12,24 @@ from collections.abc import Mapping, Sequence
 
 # Set by a launcher, or by MPI in a process that was not launched; they would confuse a new one.
 LAUNCHER_PREFIXES = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HOROVOD_", "MPI4PY_")
+VERSION_SECONDS = 60.0  # for a launcher to say its version, on a busy machine
 
 
 def mpirun(ranks: int, launcher: str = "mpirun") -> list[str]:
-    """Return the start of a command that runs the rest on `ranks` ranks that may share cores."""
-    return [launcher, "--oversubscribe", "--bind-to", "none", "-np", str(ranks)]
+    """Return the start of a command that runs the rest on `ranks` ranks that may share cores.
+
+    Open MPI has to be told that they may; MPICH takes it for granted.
+    """
+    sharing = ["--oversubscribe", "--bind-to", "none"] if is_open_mpi(launcher) else []
+    return [launcher, *sharing, "-np", str(ranks)]
+
+
+@functools.cache
+def is_open_mpi(launcher: str = "mpirun") -> bool:
+    """Say whether a launcher is Open MPI's; False if there is none."""
+    if not is_installed([launcher]):
+        return False
+    return "Open MPI" in run([launcher, "--version"], VERSION_SECONDS).stdout
 
 
 def horovodrun_gloo(ranks: int) -> list[str]:
