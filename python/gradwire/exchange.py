@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.compressors import Compressor, Context
 from gradwire.errors import AgreementError, ConfigError
@@ -16,6 +18,7 @@ from gradwire.schedules import Agreement, Outcome, Report, Schedule, refusing
 # The next step's k-th magnitude is rarely below this share of the last one; a floor that is too
 # high costs one more read of the bucket, one that is too low a larger candidate buffer.
 FLOOR_SHARE = 0.85
+CLEARED_AT_ONCE = 1 << 18  # elements: some 50 us
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,13 @@ class Reduced:
     _context: Context
     _head: Payload
     _outcome: Outcome
+    _cleared: Float32 | None = None
 
     def commit(self, residual: Residual, scale: float, out: Float32 | None = None) -> Float32:
         """Update the residual and return the (n,) float32 sums times ``scale``.
 
-        The same bits on every rank. Without ``out`` the memory is the residual's accumulator, which
-        the next exchange of this bucket overwrites.
+        The same bits on every rank. Without ``out``, here or in `Exchange.reduce`, the memory is
+        the residual's accumulator, which the next exchange of this bucket overwrites.
         """
         cut = self._bucket.numel - self._bucket.tail
         self._compressor.settle(
@@ -68,6 +72,8 @@ class Reduced:
         free = residual.commit()
         residual.floor = _floor_of(self._head)
         result = free if out is None else out
+        if out is None and self._cleared is not None:
+            result = self._cleared
         self.write(result, scale)
         return result
 
@@ -75,7 +81,10 @@ class Reduced:
         """Write the sums times ``scale`` into ``out`` and forget what did not get through."""
         cut = self._bucket.numel - self._bucket.tail
         reduced = self._outcome.reduced.scaled(scale)
-        self._compressor.decompress(reduced, out[:cut], self._context)
+        decompress = self._compressor.decompress
+        if out is self._cleared:
+            decompress = self._compressor.decompress_into_zeros
+        decompress(reduced, out[:cut], self._context)
         out[cut:] = reduced.tail
 
 
@@ -106,12 +115,18 @@ class Exchange:
         self.seed = seed
 
     def reduce(
-        self, bucket: Bucket, gradient: Float32, step: int, residual: Residual | None = None
+        self,
+        bucket: Bucket,
+        gradient: Float32,
+        step: int,
+        residual: Residual | None = None,
+        out: Float32 | None = None,
     ) -> Reduced:
         """Exchange one bucket; collective. The residual's values are only read.
 
         With a residual, its accumulator becomes residual + gradient; ``gradient`` may be that
-        accumulator.
+        accumulator. ``out``: where the result will be; it may be overwritten at once, so that it is
+        ready when the result is there. It shares no memory with the others.
 
         Raises:
             ConfigError: the gradient is not of the bucket's size.
@@ -125,15 +140,17 @@ class Exchange:
         with refusing(communicator):
             head, tail = self._compress(bucket, gradient, residual, context)
             payload, agreement = head.with_tail(tail), self._agreement(bucket, step)
+        cleared = out if self.compressor.traits.sparse and not len(payload.dense) else None
         try:
-            outcome = self.schedule.exchange(payload, agreement, communicator)
+            with communicator.while_waiting(_clearing(cleared)):
+                outcome = self.schedule.exchange(payload, agreement, communicator)
         except AgreementError:  # all ranks know
             raise
         except BaseException as error:
             communicator.fail(error)
             raise
         return Reduced(
-            outcome.finite, outcome.report, self.compressor, bucket, context, head, outcome
+            outcome.finite, outcome.report, self.compressor, bucket, context, head, outcome, cleared
         )
 
     def _compress(
@@ -167,6 +184,15 @@ class Exchange:
             },
             step,
         )
+
+
+def _clearing(out: Float32 | None) -> Iterator[None]:
+    """Clear a vector, step by step."""
+    if out is None:
+        return
+    for begin in range(0, len(out), CLEARED_AT_ONCE):
+        kernels.clear(out[begin : begin + CLEARED_AT_ONCE])
+        yield
 
 
 def _floor_of(payload: Payload) -> float:

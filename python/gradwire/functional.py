@@ -103,13 +103,14 @@ def sparse_allreduce(
         compressor = with_values(TopK(density), values)
         call = _checked(gradient, compressor, communicator, session, residual, out, average)
     target, feedback = call.target, call.feedback
-    reduced = call.exchange.reduce(call.bucket, call.values, session.calls, feedback)
+    direct = writable_float32(target, "out")
+    early = None if direct is None or _holds(feedback, call.values, direct) else direct
+    reduced = call.exchange.reduce(call.bucket, call.values, session.calls, feedback, early)
     session.calls += 1
     scale = 1.0 / communicator.size if average else 1.0
     if not reduced.finite:
         fill_nan(target)
         return target
-    direct = writable_float32(target, "out")
     if feedback:
         result = reduced.commit(feedback, scale, direct)
         session.floors[len(call.values), repr(compressor)] = feedback.floor
@@ -202,6 +203,12 @@ def _checked_owned(residual: OwnedResidual, values: Float32, target: Any) -> Own
     if overlaps(residual.values, target) or overlaps(residual.acc, target):
         raise ConfigError("residual and out must not share memory")
     return residual
+
+
+def _holds(feedback: Residual | None, values: Float32, out: Float32) -> bool:
+    """Tell whether an output holds what is still needed until the exchange has succeeded."""
+    acc = values if feedback is None else feedback.acc
+    return bool(np.may_share_memory(out, values) or np.may_share_memory(out, acc))
 
 
 def _deliver(result: Float32, target: Any) -> None:

@@ -3,12 +3,17 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from gradwire.communicators import HorovodCommunicator, MpiCommunicator, Simulation
+from gradwire.communicators import (
+    Communicator,
+    HorovodCommunicator,
+    MpiCommunicator,
+    Simulation,
+)
 from gradwire.communicators.base import as_bytes, resolve_deadline
 from gradwire.communicators.polling import LONGEST_SLEEP, Patience
 from gradwire.errors import ConfigError, MissingDependencyError
@@ -115,3 +120,26 @@ def test_as_bytes_is_a_view() -> None:
 def test_as_bytes_refuses(bad: object) -> None:
     with pytest.raises(ConfigError, match="test: expected"):
         as_bytes(bad, "test")  # type: ignore[arg-type]
+
+
+def test_waits_are_used_and_work_is_finished() -> None:
+    """What no wait had time for is done at the end, but not after an error."""
+
+    def rank(communicator: Communicator) -> list[int]:
+        done: list[int] = []
+
+        def work() -> Iterator[None]:
+            for number in range(5):
+                done.append(number)
+                yield
+
+        with communicator.while_waiting(work()):
+            assert communicator._use_wait()
+            communicator.barrier()
+        assert done == list(range(5)) and not communicator._use_wait()
+        with pytest.raises(ValueError, match="broken"), communicator.while_waiting(work()):
+            raise ValueError("broken")
+        assert len(done) == 5
+        return done
+
+    Simulation(2).run(rank)

@@ -76,6 +76,7 @@ class Communicator(abc.ABC):
         self.size = size
         self.counters = Counters()
         self._unusable: CommunicationError | None = None
+        self._work: Iterator[object] = iter(())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(rank={self.rank}, size={self.size})"
@@ -134,6 +135,25 @@ class Communicator(abc.ABC):
         """Return when every rank has called it."""
         with self._guarded():
             self._exchange([np.empty(0, np.uint8)] * self.size, 0, "barrier")
+
+    @contextlib.contextmanager
+    def while_waiting(self, work: Iterator[object]) -> Iterator[None]:
+        """Let operations inside the ``with`` block use waits for steps of ``work``.
+
+        A step should take well below a millisecond. What is left of them is done at the end of the
+        block, unless it ends with an error.
+        """
+        self._work = work
+        try:
+            yield
+        finally:
+            self._work = iter(())
+        for _ in work:
+            pass
+
+    def _use_wait(self) -> bool:
+        """Do a step of the work for which there is time; tell whether there was any."""
+        return next(self._work, self) is not self
 
     def fail(self, error: BaseException) -> None:
         """Tell the peers that this rank gives up; their operations raise PeerError with its text.

@@ -280,7 +280,8 @@ class MpiCommunicator(Communicator):
                     f"{self.deadline:g} s, waiting for {missing}; raise the deadline "
                     f"({DEADLINE_VARIABLE}) if they are only slow"
                 )
-            patience.pause()
+            if not self._use_wait():
+                patience.pause()
 
     def _tell_peers(self, text: str) -> None:
         if self._closed or self._mpi.Is_finalized():

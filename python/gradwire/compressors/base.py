@@ -108,6 +108,10 @@ class Compressor(abc.ABC):
         one that `compress` made, ``payload.received()`` has them.
         """
 
+    def decompress_into_zeros(self, payload: Payload, out: Float32, context: Context) -> None:
+        """Do the same where all of ``out`` is zero already."""
+        self.decompress(payload, out, context)
+
     def compensate(
         self, gradient: Float32, residual: Float32, acc: Float32, context: Context
     ) -> Payload:

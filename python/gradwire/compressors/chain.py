@@ -114,6 +114,10 @@ class Chain(Compressor):
         """Write what a receiver gets."""
         self.select.decompress(payload.received(), out, context)
 
+    def decompress_into_zeros(self, payload: Payload, out: Float32, context: Context) -> None:
+        """Write what a receiver gets into zeros."""
+        self.select.decompress_into_zeros(payload.received(), out, context)
+
     def settle(self, acc: Float32, payload: Payload, delivered: Any, context: Context) -> None:
         """Take out what got through, as the selection does."""
         self.select.settle(acc, payload, delivered, context)

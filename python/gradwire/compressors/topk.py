@@ -64,3 +64,10 @@ class TopK(Sparsifier):
             return
         kernels.clear(out)
         kernels.scatter(out, payload.indices, payload.values)
+
+    def decompress_into_zeros(self, payload: Payload, out: Float32, context: Context) -> None:
+        """Write the entries, or the dense values."""
+        if len(payload.dense) == len(out):
+            out[:] = payload.dense.decode()
+        else:
+            kernels.scatter(out, payload.indices, payload.values)
