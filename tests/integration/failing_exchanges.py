@@ -164,6 +164,8 @@ def exchanged(communicator: Communicator, case: Case | None, act: Callable[[], N
     faulty = _with_fault(communicator, case, act) if case and mine else communicator
     witness = Witness(communicator.rank)
     schedule = case.schedule if case else "oktopk"
+    # Bytes that cost nothing travel as u32, where a flipped bit is an index out of range.
+    faulty.byte_seconds = 0.0
     work = FunctionCalls(faulty) if schedule == "oktopk" else ExchangeCalls(faulty, schedule)
     witness.residuals.append(digest(work.residual))
     for step in range(STEPS):

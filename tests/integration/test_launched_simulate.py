@@ -9,6 +9,7 @@ import pytest
 
 from gradwire.testing.launch import is_installed, mpirun, run
 from gradwire.testing.parallel import launched_rank_and_size
+from gradwire.wire import HEADER_BYTES
 
 if launched_rank_and_size()[1] > 1:
     pytest.skip("starts jobs, so it is not part of one", allow_module_level=True)
@@ -33,7 +34,7 @@ def test_check_over_mpi(tmp_path: Path) -> None:
     assert result["settings"]["transport"] == "mpi"
     assert result["link"]["alpha"] > 0 or result["link"]["beta"] > 0
     split = result["schedules"]["dense"]["phases"]["split"]
-    assert split["bytes_sent"] == pytest.approx(2 * 32 + 4 * 20000 * 2 / 3, abs=8)
+    assert split["bytes_sent"] == pytest.approx(2 * HEADER_BYTES + 4 * 20000 * 2 / 3, abs=8)
     assert result["schedules"]["oktopk"]["phases"]["gather"]["measured"] > 0
 
 

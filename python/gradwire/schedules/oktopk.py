@@ -38,13 +38,13 @@ from gradwire.schedules.winners import winners
 class _Partition:
     """What is known from the last exchanges, the same on all ranks; no result depends on it.
 
-    The regions in use, when they are due for renewal, and about how large the k-th sum is.
+    The regions in use, when they are due for renewal, and the bits of the last k-th sum.
     """
 
     boundaries: Boundaries
     since: int = 0
     overloaded: bool = False
-    guess: float = 0.0
+    guess: int = 0
 
 
 @dataclass
@@ -141,13 +141,13 @@ class OkTopk(Schedule):
             return known
         loads = communicator.allreduce(tile_loads(payload.indices, payload.numel), "sum")
         boundaries = balanced_regions(loads, payload.numel, communicator.size)
-        self._partitions[key] = _Partition(boundaries, 1, guess=known.guess if known else 0.0)
+        self._partitions[key] = _Partition(boundaries, 1, guess=known.guess if known else 0)
         return self._partitions[key]
 
 
 def _keep_winners(
-    owned: Owned, k: int, communicator: Communicator, guess: float
-) -> tuple[Owned, float]:
+    owned: Owned, k: int, communicator: Communicator, guess: int
+) -> tuple[Owned, int]:
     # Inf in a sum is the largest magnitude there is: it wins and so becomes known to all ranks.
     chosen, guess = winners(owned.values, k, communicator, guess)
     at = np.flatnonzero(chosen)

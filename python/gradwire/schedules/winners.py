@@ -45,11 +45,10 @@ class _Bins:
     count: int
 
     @classmethod
-    def around(cls, guess: float) -> _Bins:
+    def around(cls, guess: int) -> _Bins:
         """Return bins with a magnitude in their middle."""
-        middle = int(np.float32(guess).view(np.int32))
         count = 1 << _BITS_OF_BINS
-        return cls(max(1, middle - (count >> 1 << _GUESS_SHIFT)), _GUESS_SHIFT, count)
+        return cls(max(1, guess - (count >> 1 << _GUESS_SHIFT)), _GUESS_SHIFT, count)
 
     @classmethod
     def within(cls, low: int, high: int) -> _Bins:
@@ -72,13 +71,13 @@ class _Bins:
 
 
 def winners(
-    values: Float32, k: int, communicator: Communicator, guess: float = 0.0
-) -> tuple[Chosen, float]:
+    values: Float32, k: int, communicator: Communicator, guess: int = 0
+) -> tuple[Chosen, int]:
     """Tell which of this owner's sums are among the k largest of all owners; collective.
 
     ``values`` are this owner's sums in index order, without NaN. Exactly k win, or all non-zero
-    ones if there are fewer. Zeros never win. ``guess``: a finite magnitude near the k-th, the same
-    on all ranks, or 0. The second result is a guess for the next time.
+    ones if there are fewer. Zeros never win. ``guess``: the bits of a magnitude near the k-th, the
+    same on all ranks, or 0. The second result is a guess for the next time.
     """
     magnitudes: Magnitudes = values.view(np.int32) & np.int32(0x7FFFFFFF)
     bins = _Bins.around(guess) if guess > 0 else _Bins.within(1, _BEYOND)
@@ -86,7 +85,7 @@ def winners(
         summed = communicator.allreduce(bins.counts(magnitudes), "sum").astype(np.int64)
         at_least = np.cumsum(summed[::-1])[::-1]
         if at_least[0] <= k:
-            return magnitudes > 0, 0.0
+            return magnitudes > 0, 0
         number = int(np.flatnonzero(at_least >= k)[-1])
         least, beyond = bins.bounds(number)
         if summed[number] <= _FEW or beyond - least == 1:
@@ -102,7 +101,7 @@ def winners(
         lists = _list_candidates(magnitudes[in_question], communicator)
         _check_candidates(lists, int(summed[number]), least, beyond)
         chosen[in_question[_own_winners(lists, still_free, communicator.rank)]] = True
-    return chosen, float(np.int32(least).view(np.float32))
+    return chosen, least
 
 
 def _list_candidates(candidates: Magnitudes, communicator: Communicator) -> list[Magnitudes]:
