@@ -161,7 +161,7 @@ def test_expected_volume_is_near_the_counted_one(schedule: str, ranks: int) -> N
     assert float(counted.total.bytes_sent[-1].mean()) == pytest.approx(total, rel=0.15)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name != "auto"])
 def test_every_schedule_can_be_predicted(schedule: str) -> None:
     assert predict(schedule, Case(1000, 10, 4), Link(1e-6, 1e-9)).seconds > 0
 

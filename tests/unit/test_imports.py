@@ -30,7 +30,7 @@ ALLOWED = {
     "compressors": DATA,
     "communicators": set(),
     "cost": {*WIRE, "communicators"},
-    "schedules": {*WIRE, "communicators", "recent"},
+    "schedules": {*WIRE, "communicators", "recent", "cost"},
     "exchange": EXCHANGE,
     "buckets": {*DATA, "exchange", "residual"},
     "functional": ADAPTER,

@@ -5,13 +5,14 @@ from typing import Any
 from gradwire.errors import ConfigError, unknown
 from gradwire.schedules.agreement import Agreement, refusing
 from gradwire.schedules.allgather import Allgather
+from gradwire.schedules.auto import Auto
 from gradwire.schedules.base import Correction, Outcome, PhaseCount, Report, Schedule
 from gradwire.schedules.dense import Dense
 from gradwire.schedules.oktopk import OkTopk
 from gradwire.schedules.split_gather import SplitGather
 
 SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.id: schedule for schedule in (Dense, Allgather, SplitGather, OkTopk)
+    schedule.id: schedule for schedule in (Dense, Allgather, SplitGather, OkTopk, Auto)
 }
 
 
@@ -33,6 +34,7 @@ __all__ = [
     "SCHEDULES",
     "Agreement",
     "Allgather",
+    "Auto",
     "Correction",
     "Dense",
     "OkTopk",
