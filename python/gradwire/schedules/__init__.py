@@ -7,11 +7,13 @@ from gradwire.schedules.agreement import Agreement, refusing
 from gradwire.schedules.allgather import Allgather
 from gradwire.schedules.base import Correction, Outcome, PhaseCount, Report, Schedule
 from gradwire.schedules.dense import Dense
+from gradwire.schedules.gtopk import GTopk
 from gradwire.schedules.oktopk import OkTopk
 from gradwire.schedules.split_gather import SplitGather
+from gradwire.schedules.topkdsa import TopkDsa
 
 SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.id: schedule for schedule in (Dense, Allgather, SplitGather, OkTopk)
+    schedule.id: schedule for schedule in (Dense, Allgather, SplitGather, OkTopk, TopkDsa, GTopk)
 }
 
 
@@ -35,12 +37,14 @@ __all__ = [
     "Allgather",
     "Correction",
     "Dense",
+    "GTopk",
     "OkTopk",
     "Outcome",
     "PhaseCount",
     "Report",
     "Schedule",
     "SplitGather",
+    "TopkDsa",
     "get_schedule",
     "refusing",
 ]
