@@ -8,6 +8,7 @@ the *summed* load of all ranks is cut, which balances what owners really receive
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ def tile_loads(indices: Indices, numel: int) -> npt.NDArray[np.uint32]:
     return np.diff(positions).astype(np.uint32)
 
 
-def balanced_regions(loads: npt.NDArray[np.uint32], numel: int, parts: int) -> Boundaries:
+def balanced_regions(loads: npt.NDArray[np.integer[Any]], numel: int, parts: int) -> Boundaries:
     """Cut the index space into parts of equal load, at element granularity inside a tile.
 
     ``loads`` are the tiles' loads summed over all ranks; within a tile the load is taken as even.
