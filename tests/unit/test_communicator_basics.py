@@ -16,7 +16,7 @@ from gradwire.communicators import (
 )
 from gradwire.communicators.base import as_bytes, resolve_deadline
 from gradwire.communicators.polling import LONGEST_SLEEP, Patience
-from gradwire.errors import ConfigError, MissingDependencyError
+from gradwire.errors import ConfigError, MissingDependencyError, PeerError, WireError
 
 
 def test_importing_loads_no_transport() -> None:
@@ -143,3 +143,23 @@ def test_waits_are_used_and_work_is_finished() -> None:
         return done
 
     Simulation(2).run(rank)
+
+
+def test_unexpected_message_is_refused() -> None:
+    """Where all ranks take part in moving named messages, one that nobody waits for is noticed."""
+
+    def rank(communicator: Communicator) -> str:
+        messages = {1: b"hello"} if communicator.rank == 0 else {}
+        sources = [2] if communicator.rank == 1 else []
+        if communicator.rank == 2:
+            messages = {1: b"good day"}
+        try:
+            communicator.exchange_with(messages, sources, 8)
+            communicator.barrier()
+        except (PeerError, WireError) as error:
+            return str(error)
+        return ""
+
+    texts = Simulation(3).run(rank)
+    assert all("rank 0 sent 5 B to rank 1" in text for text in texts)
+    assert all("expects messages from ranks [2] only" in text for text in texts)

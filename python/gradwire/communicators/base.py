@@ -6,7 +6,7 @@ operations in the same order, blocks until its own part is done and gets the sam
 Rules that hold for every transport:
 
 * A message is a run of bytes with a 64-bit length; empty ones are fine. Every rank sends one
-  message to every rank, so a receiver knows when it has everything.
+  message to every rank, or to those that expect one, so a receiver knows when it has everything.
 * What a rank sends is read during the call only. What it receives from others is memory of its
   own, writable, and shared with nobody. Its message to itself is passed through as a *view*.
 * No operation returns before its sends are complete, so buffers may be reused at once.
@@ -22,7 +22,7 @@ import contextlib
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,6 +98,38 @@ class Communicator(abc.ABC):
                 f"exchange: expected one message for each of {self.size} ranks, got {len(messages)}"
             )
         return self._counted([as_bytes(m, "exchange") for m in messages], limit, "exchange")
+
+    def exchange_with(
+        self, messages: Mapping[int, Buffer], sources: Collection[int], limit: int
+    ) -> dict[int, Bytes]:
+        """Send `messages[p]` to some other ranks p; return what `sources` sent to this one.
+
+        Collective: all ranks call it at the same time, those that have nothing to send or to
+        receive included. Who sends to whom is known on both sides: p names this rank in its
+        `sources` if this rank has a message for p, which may be empty, and not otherwise. Only
+        named messages are counted, whatever the transport does to move them.
+
+        Args:
+            messages: destination -> contiguous byte buffer (uint8 if an array).
+            sources: ranks whose messages this one expects; the result is in the same order.
+            limit: as in `exchange`.
+
+        Raises:
+            ConfigError: as in `exchange`; a rank that is not another one of this communicator.
+            WireError: a longer message came, or one that was not expected.
+            DeadlineError, PeerError: see the module.
+        """
+        operation = "exchange_with"
+        self._check_others([*messages, *sources], operation)
+        buffers = {peer: as_bytes(message, operation) for peer, message in messages.items()}
+        self._check_own(buffers.items(), limit, operation)
+        with self._guarded():
+            received = self._exchange_with(buffers, sources, limit, operation)
+            for peer, message in received.items():
+                check_received(message.size, limit, peer, operation)
+        sent = sum(message.size for message in buffers.values())
+        self._count(sent, sum(message.size for message in received.values()), len(buffers))
+        return received
 
     def allgatherv(self, message: Buffer, limit: int) -> list[Bytes]:
         """Send `message` to every rank; return everybody's, in rank order. See `exchange`."""
@@ -176,6 +208,25 @@ class Communicator(abc.ABC):
     def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
         """Do `exchange` with checked arguments; `operation` names the caller in errors."""
 
+    def _exchange_with(
+        self, messages: dict[int, Bytes], sources: Collection[int], limit: int, operation: str
+    ) -> dict[int, Bytes]:
+        """Do `exchange_with` with checked arguments.
+
+        Transports that can move single messages override this; here all others are empty.
+        """
+        nothing = np.empty(0, np.uint8)
+        every = self._exchange(
+            [messages.get(peer, nothing) for peer in range(self.size)], limit, operation
+        )
+        for peer, message in enumerate(every):
+            if message.size and peer not in sources:
+                raise WireError(
+                    f"{operation}: rank {peer} sent {message.size} B to rank {self.rank}, which "
+                    f"expects messages from ranks {sorted(sources)} only"
+                )
+        return {peer: every[peer] for peer in sources}
+
     @abc.abstractmethod
     def _tell_peers(self, text: str) -> None:
         """Make the peers' current or next operation raise PeerError with `text`."""
@@ -199,32 +250,46 @@ class Communicator(abc.ABC):
 
     def _counted(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
         """Check lengths on both sides of `_exchange` and count what went over the wire."""
-        for peer, message in enumerate(messages):
-            if message.size > limit:
-                raise ConfigError(
-                    f"{operation}: no message may be longer than the limit of {limit} B, "
-                    f"the one from rank {self.rank} to rank {peer} has {message.size} B"
-                )
+        self._check_own(enumerate(messages), limit, operation)
         with self._guarded():
             received = self._exchange(messages, limit, operation)
             for peer, message in enumerate(received):
                 check_received(message.size, limit, peer, operation)
         own = messages[self.rank].size
-        self._count(sum(m.size for m in messages) - own, sum(m.size for m in received) - own)
+        sent, got = sum(m.size for m in messages) - own, sum(m.size for m in received) - own
+        self._count(sent, got, self.size - 1)
         return received
 
-    def _count(self, sent: int, received: int) -> None:
+    def _check_own(self, messages: Iterable[tuple[int, Bytes]], limit: int, operation: str) -> None:
+        """Refuse messages to send, given with their destinations, that are too long."""
+        for peer, message in messages:
+            if message.size > limit:
+                raise ConfigError(
+                    f"{operation}: no message may be longer than the limit of {limit} B, "
+                    f"the one from rank {self.rank} to rank {peer} has {message.size} B"
+                )
+
+    def _check_others(self, peers: Sequence[int], operation: str) -> None:
+        """Refuse numbers that are not of another rank."""
+        for peer in peers:
+            if not 0 <= peer < self.size or peer == self.rank:
+                raise ConfigError(
+                    f"{operation}: expected ranks below {self.size} other than {self.rank}, "
+                    f"this one, got {peer}"
+                )
+
+    def _count(self, sent: int, received: int, messages: int) -> None:
         self.counters.bytes_sent += sent
         self.counters.bytes_received += received
-        self.counters.messages_sent += self.size - 1
+        self.counters.messages_sent += messages
 
     def _count_allreduce(self, array: Array) -> None:
         """Count an allreduce that the transport did itself as the default would have."""
         bounds = _part_bounds(array.size, self.size)
         own = (bounds[self.rank + 1] - bounds[self.rank]) * array.itemsize
         scattered, gathered = array.nbytes - own, own * (self.size - 1)
-        self._count(scattered, gathered)
-        self._count(gathered, scattered)
+        self._count(scattered, gathered, self.size - 1)
+        self._count(gathered, scattered, self.size - 1)
 
 
 def as_bytes(buffer: Buffer, what: str) -> Bytes:

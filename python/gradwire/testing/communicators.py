@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.communicators.base import Array, Bytes, Communicator, ReduceOp
+from gradwire.communicators.base import Array, Communicator, ReduceOp
 from gradwire.errors import (
     CommunicationError,
     ConfigError,
@@ -20,26 +20,10 @@ from gradwire.errors import (
     PeerError,
     WireError,
 )
-
-Check = Callable[[Communicator], None]
+from gradwire.testing.messages import Check, around_pieces, error_of, expect, message, uneven_size
+from gradwire.testing.pairwise import PAIRWISE_CHECKS, PAIRWISE_FAILURE_CHECKS
 
 DTYPES = ("float16", "float32", "float64", "int8", "uint16", "int32", "uint32", "int64", "uint64")
-
-
-def message(source: int, destination: int, size: int) -> Bytes:
-    """Return (size,) bytes that differ between pairs and between positions."""
-    positions = np.arange(size, dtype=np.int64)
-    return ((positions * 7 + source * 31 + destination * 101) % 251).astype(np.uint8)
-
-
-def uneven_size(source: int, destination: int, step: int = 0) -> int:
-    """Return the size in B of a message: 0, a few bytes, or more than MPI sends eagerly."""
-    return (0, 1, 13, 4096, 70_001)[(source * 3 + destination * 2 + step) % 5]
-
-
-def around_pieces(source: int, destination: int, step: int) -> int:
-    """Return the size in B of a message that is up to two pieces of 8 B long."""
-    return (source + 2 * destination + step) % 18
 
 
 def exchange_sized(communicator: Communicator, size_of: Callable[[int, int], int]) -> None:
@@ -243,7 +227,7 @@ def check_too_long_received(communicator: Communicator) -> None:
         return
     limit = 100 if communicator.rank == 0 else 10
     text = b"x" * (50 if communicator.rank == 0 else 5)
-    seen = _error_of(lambda: communicator.allgatherv(text, limit), communicator.barrier)
+    seen = error_of(lambda: communicator.allgatherv(text, limit), communicator.barrier)
     if communicator.rank == 0:
         assert isinstance(seen, PeerError), seen
     else:
@@ -258,25 +242,8 @@ def check_unequal_allreduce(communicator: Communicator) -> None:
         return
     length = 1000 if communicator.rank == 0 else 10
     array = np.ones(length, np.float32)
-    seen = _error_of(lambda: communicator.allreduce(array), communicator.barrier)
+    seen = error_of(lambda: communicator.allreduce(array), communicator.barrier)
     assert isinstance(seen, GradwireError), seen
-
-
-def expect(kind: type[GradwireError], call: Callable[[], Any], text: str = "") -> GradwireError:
-    """Return the error of `kind` that `call` raises, whose message contains `text`."""
-    error = _error_of(call)
-    assert isinstance(error, kind), f"expected {kind.__name__}, got {error!r}"
-    assert text in str(error), f"expected {text!r} in {error}"
-    return error
-
-
-def _error_of(*calls: Callable[[], Any]) -> GradwireError | None:
-    try:
-        for call in calls:
-            call()
-    except GradwireError as error:
-        return error
-    return None
 
 
 def _fail_on_last_rank(communicator: Communicator, operation: Callable[[], Any]) -> None:
@@ -301,6 +268,7 @@ CHECKS: dict[str, Check] = {
         check_allreduce,
         check_allreduce_nan,
         check_counters,
+        *PAIRWISE_CHECKS,
     )
 }
 FAILURE_CHECKS: dict[str, Check] = {
@@ -311,5 +279,6 @@ FAILURE_CHECKS: dict[str, Check] = {
         check_failure_reaches_barrier,
         check_too_long_received,
         check_unequal_allreduce,
+        *PAIRWISE_FAILURE_CHECKS,
     )
 }
