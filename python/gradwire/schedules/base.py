@@ -78,11 +78,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Correction:
-    """What rounding on the way took away of a rank's share; it goes into the residual.
+    """What did not get through of what a rank sent or added up; it goes into the residual.
 
     Attributes:
-        entries: pairs of (count,) uint32, increasing, and (count,) float32: of what this rank sent
-            and was delivered, and of sums that it owns.
+        entries: pairs of (count,) uint32, increasing, and (count,) float32: what rounding took away
+            of what this rank sent and was delivered, and of sums that it owns; sums that it pruned.
         begin: where
         dense: float32, of the sums of dense values that this rank owns, lie in the bucket.
     """
@@ -107,9 +107,10 @@ class Outcome:
     Attributes:
         finite: False if any rank brought, or any sum became, Inf or NaN; then nothing else counts.
         reduced: sums over the ranks; the same bits on every rank; dense values are float32.
-        delivered: those of this rank's own indices that the reduced payload contains, increasing.
+        delivered: those of this rank's own indices that are no longer its own to keep, increasing:
+            the reduced payload contains them, or another rank pruned them and keeps the sum.
         report: what it cost.
-        correction: what rounding took away of what this rank sent and of the sums that it owns.
+        correction: what this rank adds to its residual beside that.
     """
 
     finite: bool
@@ -148,6 +149,19 @@ class Schedule(abc.ABC):
         if self.needs and not getattr(compressor.traits, self.needs):
             raise ConfigError(
                 f"schedule {self.id!r} needs a {self.needs} compressor, got {compressor!r}; "
+                f"use schedule {self.instead!r}"
+            )
+
+    def check_sparse(self, compressor: Any) -> None:
+        """Refuse a compressor that sends neither entries nor summable dense values.
+
+        Raises:
+            ConfigError: naming the schedule that serves all compressors.
+        """
+        traits = compressor.traits
+        if not (traits.sparse or traits.summable):
+            raise ConfigError(
+                f"schedule {self.id!r} needs a sparse compressor, got {compressor!r}; "
                 f"use schedule {self.instead!r}"
             )
 

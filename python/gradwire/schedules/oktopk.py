@@ -16,71 +16,30 @@ shares are equal, plus the histograms of phase 4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
-from gradwire.errors import ConfigError
 from gradwire.payload import Payload
-from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
+from gradwire.schedules.base import Correction, Outcome, Report, not_finite
 from gradwire.schedules.dense import Dense
 from gradwire.schedules.ownership import Layout, Owned, gather, split
-from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
+from gradwire.schedules.partitioned import Partitioned
 from gradwire.schedules.winners import winners
 
 
 @dataclass
-class _Partition:
-    """What is known from the last exchanges, the same on all ranks; no result depends on it.
-
-    The regions in use, when they are due for renewal, and the bits of the last k-th sum.
-    """
-
-    boundaries: Boundaries
-    since: int = 0
-    overloaded: bool = False
-    guess: int = 0
-
-
-@dataclass
-class OkTopk(Schedule):
+class OkTopk(Partitioned):
     """Sums sparse payloads and keeps the k largest sums, k being the payload's budget.
 
-    Attributes:
-        repartition_every: exchanges after which the regions are cut anew.
-        largest_imbalance: load of the busiest owner, over the mean, that has them cut at once.
+    The configuration is that of `Partitioned`.
     """
 
-    repartition_every: int = 64
-    largest_imbalance: float = 2.0
-    _partitions: Recent[tuple[str, int], _Partition] = field(default_factory=Recent, repr=False)
-
     id: ClassVar[str] = "oktopk"
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.repartition_every < 1:
-            raise ConfigError(
-                f"OkTopk: repartition_every must be >= 1, got {self.repartition_every}"
-            )
-        if self.largest_imbalance < 1:
-            raise ConfigError(
-                f"OkTopk: largest_imbalance must be >= 1, got {self.largest_imbalance}"
-            )
-
-    def check(self, compressor: Any) -> None:
-        """Refuse a compressor that sends neither entries nor summable dense values."""
-        traits = compressor.traits
-        if not (traits.sparse or traits.summable):
-            raise ConfigError(
-                f"schedule 'oktopk' needs a sparse compressor, got {compressor!r}; "
-                "use schedule 'allgather'"
-            )
 
     def exchange(
         self, payload: Payload, agreement: Agreement, communicator: Communicator
@@ -93,7 +52,7 @@ class OkTopk(Schedule):
             if not agree(agreement, payload.finite(), communicator):
                 return not_finite(report)
         with report.phase("partition", communicator):
-            partition = self._partition(payload, agreement, communicator)
+            partition = self.partition(payload, agreement, communicator)
         layout = Layout.of(payload, partition.boundaries)
         with report.phase("split", communicator):
             owned, rounded_off = split(payload, layout, agreement, communicator)
@@ -105,8 +64,8 @@ class OkTopk(Schedule):
         with report.phase("gather", communicator):
             gathered = gather(owned, payload, layout, agreement, communicator)
         reduced = gathered.reduced
-        report.winners, report.imbalance = len(reduced.indices), imbalance(gathered.loads)
-        partition.overloaded = report.imbalance > self.largest_imbalance
+        report.winners = len(reduced.indices)
+        report.imbalance = self.note_loads(partition, gathered.loads)
         if not reduced.finite():
             return not_finite(report)
         delivered, positions = kernels.intersect(payload.indices, reduced.indices)
@@ -116,33 +75,6 @@ class OkTopk(Schedule):
         if gathered.values_left is not None:
             left.append((owned.indices, gathered.values_left))
         return Outcome(True, reduced, delivered, report, Correction(tuple(left)))
-
-    def config(self) -> dict[str, Any]:
-        """Return the configuration."""
-        return {
-            "id": self.id,
-            "repartition_every": self.repartition_every,
-            "largest_imbalance": self.largest_imbalance,
-        }
-
-    def _partition(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
-    ) -> _Partition:
-        """Return the regions for this exchange, cut anew where due.
-
-        Whether they are due depends only on what all ranks know: the number of exchanges since the
-        last cut and the loads that the owners told in their last messages. The result of an
-        exchange does not depend on the regions, so they are not part of any saved state.
-        """
-        key = (agreement.description, payload.numel)
-        known = self._partitions.get(key)
-        if known and known.since < self.repartition_every and not known.overloaded:
-            known.since += 1
-            return known
-        loads = communicator.allreduce(tile_loads(payload.indices, payload.numel), "sum")
-        boundaries = balanced_regions(loads, payload.numel, communicator.size)
-        self._partitions[key] = _Partition(boundaries, 1, guess=known.guess if known else 0)
-        return self._partitions[key]
 
 
 def _keep_winners(

@@ -108,7 +108,9 @@ def split(
         for peer, (part, values) in enumerate(zip(parts, encoded, strict=True))
     ]
     expected = [
-        _expected(Kind.SPLIT, payload, payload.dense.format, each, layout, agreement)
+        _expected(
+            Kind.SPLIT, payload, payload.dense.format, each, layout, agreement, payload.budget
+        )
         for each in range(size)
     ]
     received = communicator.exchange(messages, max(each.largest for each in expected))
@@ -148,11 +150,13 @@ def gather(
     agreement: Agreement,
     communicator: Communicator,
     dense_format: ValueFormat | None = None,
+    most: int | None = None,
 ) -> Gathered:
     """Send what this rank owns to all; collective.
 
     ``payload`` is what this rank brought, for its sizes and formats; ``dense_format`` is what sums
-    of dense values are rounded to, the format of the payload's if None.
+    of dense values are rounded to, the format of the payload's if None; ``most`` the number of
+    entries that no owner exceeds, the payload's budget if None.
     """
     rank, size = communicator.rank, communicator.size
     dense_format = dense_format or payload.dense.format
@@ -167,8 +171,9 @@ def gather(
     begin, length = layout.region_of(rank)
     codec = choose_codec(len(owned.indices), length, communicator.byte_seconds)
     data = encode(message, begin, length, codec)
+    most = payload.budget if most is None else most
     expected = [
-        _expected(Kind.GATHER, payload, dense_format, each, layout, agreement)
+        _expected(Kind.GATHER, payload, dense_format, each, layout, agreement, most)
         for each in range(size)
     ]
     limit = max(each.largest for each in expected)
@@ -211,6 +216,7 @@ def _expected(
     owner: int,
     layout: Layout,
     agreement: Agreement,
+    most: int,
 ) -> Expected:
     """Return what anybody knows about a message to (or, gathering, from) an owner."""
     begin, length = layout.region_of(owner)
@@ -221,7 +227,7 @@ def _expected(
         agreement.step,
         begin,
         length,
-        min(payload.budget, length),
+        min(most, length),
         payload.value_format,
         dense_format,
         dense.stop - dense.start,
