@@ -1,7 +1,8 @@
 """Exchanges in plain NumPy, independent of gradwire's kernels and schedules, and a way to run both.
 
-The model of Ok-Topk knows all ranks' accumulators at once: local exact top-k, sums in rank order,
-global exact top-k of the sums, residuals of what was not both sent and kept.
+The models know all ranks' accumulators at once. Ok-Topk: local exact top-k, sums in rank order,
+global exact top-k of the sums, residuals of what was not both sent and kept. Allgather and TopkDSA:
+the sums of all that was selected. gTop-k: a tree of sums, pruned to k in every node.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ def rank_order_sum(contributions: Sequence[tuple[np.ndarray, np.ndarray]], numel
     return sums, present
 
 
+Rounding = Callable[[np.ndarray], np.ndarray]
+Model = Callable[[Sequence[np.ndarray], int, float], tuple[np.ndarray, list[np.ndarray]]]
+
+
 def oktopk(accs: Sequence[np.ndarray], k: int, scale: float) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the scaled reduced vector and every rank's new residual."""
     numel = len(accs[0])
@@ -79,6 +84,43 @@ def allgather(
     for residual, indices in zip(residuals, chosen, strict=True):
         residual[indices] = 0
     return np.where(present, sums * np.float32(scale), np.float32(0)), residuals
+
+
+def exact(values: np.ndarray) -> np.ndarray:
+    """Return the values: the rounding of a format that does not round."""
+    return values
+
+
+def gtopk(
+    accs: Sequence[np.ndarray], k: int, scale: float, rounded: Rounding = exact
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the scaled k entries that are left at the tree's root, and the new residuals."""
+    size, numel = len(accs), len(accs[0])
+    if k == numel:
+        return oktopk(accs, k, scale)
+    held = [(indices, acc[indices]) for acc in accs for indices in [largest(acc, k)]]
+    residuals = [acc.copy() for acc in accs]
+    for residual, (indices, _) in zip(residuals, held, strict=True):
+        residual[indices] = 0
+
+    def told(rank: int) -> tuple[np.ndarray, np.ndarray]:
+        indices, values = held[rank]
+        residuals[rank][indices] += values - rounded(values)
+        return indices, rounded(values)
+
+    distance = 1
+    while distance < size:
+        for rank in range(0, size - distance, 2 * distance):
+            sums, present = rank_order_sum([held[rank], told(rank + distance)], numel)
+            kept = largest(sums, k)
+            held[rank] = (kept, sums[kept])
+            present[kept] = False
+            residuals[rank][present] += sums[present]
+        distance *= 2
+    reduced = np.zeros(numel, np.float32)
+    indices, values = told(0)
+    reduced[indices] = values * np.float32(scale)
+    return reduced, residuals
 
 
 def run(

@@ -46,6 +46,9 @@ class Interrupted(Communicator):
     def exchange(self, messages: Sequence[Any], limit: int) -> list[Any]:
         return self._passed(lambda: self._inner.exchange(messages, limit))
 
+    def exchange_with(self, messages: Any, sources: Any, limit: int) -> dict[int, Any]:
+        return self._passed(lambda: self._inner.exchange_with(messages, sources, limit))
+
     def allgatherv(self, message: Any, limit: int) -> list[Any]:
         return self._passed(lambda: self._inner.allgatherv(message, limit))
 
@@ -69,14 +72,16 @@ class Interrupted(Communicator):
 
 
 class Corrupting(Interrupted):
-    """Damages, at the chosen call, what came from the next rank."""
+    """Damages, at the chosen call, what came from the next rank, or from those that sent at all."""
 
     def _passed(self, call: Callable[[], Any]) -> Any:
         number, self.calls = self.calls, self.calls + 1
         result = call()
-        source = (self.rank + 1) % self.size
-        if number == self._at and isinstance(result, list) and len(result[source]):
-            self.hit = True
-            result[source] = result[source].copy()
-            result[source][:4] ^= 0x55
+        if isinstance(result, np.ndarray) or result is None:
+            return result
+        for source in result if isinstance(result, dict) else [(self.rank + 1) % self.size]:
+            if number == self._at and len(result[source]):
+                self.hit = True
+                result[source] = result[source].copy()
+                result[source][:4] ^= 0x55
         return result

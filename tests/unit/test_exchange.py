@@ -16,7 +16,7 @@ from gradwire.compressors import BF16, FP16, Compressor, NoCompression, RandomK,
 from gradwire.errors import AgreementError, ConfigError, GradwireError, PeerError, WireError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.residual import BorrowedResidual, OwnedResidual, Residual
-from gradwire.schedules import Allgather, Dense, OkTopk, Schedule
+from gradwire.schedules import Allgather, Dense, GTopk, OkTopk, Schedule, TopkDsa
 from gradwire.testing import exact_values
 
 NUMEL = 60
@@ -61,6 +61,8 @@ def calls_until_done(size: int, exchange_once: Callable[[Communicator], Any], ki
     [
         (TopK(0.1), OkTopk, 6),
         (TopK(0.1), Allgather, 2),
+        (TopK(0.1), TopkDsa, 4),
+        (TopK(0.1), GTopk, 5),
         (TopK(1.0), OkTopk, 3),
         (RandomK(0.2), Dense, 3),
     ],

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from exchange_model import Step, largest, rank_order_sum, run
+from exchange_model import Step, gtopk, largest, rank_order_sum, run
 from kernel_inputs import assert_same_bits
 
 from gradwire.compressors import BF16, FP16, QSGD, Chain, Compressor, EFSignSGD, TopK
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
-from gradwire.schedules import Allgather, OkTopk, Schedule, SplitGather
+from gradwire.schedules import Allgather, GTopk, OkTopk, Schedule, SplitGather, TopkDsa
 from gradwire.testing import SHAPES, exact_values
 
 SIZES = (1, 2, 3, 4, 5, 8)
@@ -63,7 +63,7 @@ def assert_conserved(
         before = after
 
 
-@pytest.mark.parametrize("schedule", [frequent, Allgather])
+@pytest.mark.parametrize("schedule", [frequent, Allgather, TopkDsa, GTopk])
 @pytest.mark.parametrize("compressor", ROUNDED, ids=repr)
 @pytest.mark.parametrize("size", SIZES)
 def test_entries_lose_nothing(
@@ -138,6 +138,38 @@ def test_oktopk_of_short_floats_is_the_model(
         kept = [each[step].residual for each in results]
 
 
+@pytest.mark.parametrize(("quantize", "rounded"), [(BF16(), bfloat16), (FP16(), float16)])
+@pytest.mark.parametrize("size", SIZES)
+def test_gtopk_of_short_floats_is_the_model(
+    size: int, quantize: Compressor, rounded: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """What is sent up is rounded by its sender, the result by rank 0, and they keep the rest."""
+    numel, k = 600, 60
+    gradients = drawn(SHAPES["layered_laplace"], size, numel)
+    results = run(gradients, Chain(TopK(0.1), quantize), GTopk, scale=1.0)
+    residuals = [np.zeros(numel, np.float32) for _ in range(size)]
+    for step in range(4):
+        accs = [own[step] + residual for own, residual in zip(gradients, residuals, strict=True)]
+        expected, residuals = gtopk(accs, k, 1.0, rounded)
+        for each, residual in zip(results, residuals, strict=True):
+            assert each[step].out is not None
+            assert_same_bits(each[step].out, expected)
+            assert_same_bits(each[step].residual, residual)
+
+
+@pytest.mark.parametrize("quantize", [BF16(), FP16(), QSGD(8), EFSignSGD(16)], ids=repr)
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_full_regions_lose_nothing(size: int, quantize: Compressor) -> None:
+    gradients = drawn(SHAPES["layered_laplace"], size, 700)
+    for own in gradients:
+        for gradient in own:
+            gradient[::50] = 0
+    results = run(gradients, Chain(TopK(0.95), quantize), TopkDsa, scale=1.0)
+    assert_conserved(results, gradients, 16)
+    # Zeros of formats with scales may cost accuracy, so those regions are not filled up.
+    assert (results[0][0].report.winners == 700) == isinstance(quantize, BF16 | FP16)
+
+
 def test_stochastic_sums_are_right_in_the_mean() -> None:
     """Owners' rounding draws bits of its own: errors of steps and ranks average out."""
     numel, size, steps = 256, 3, 300
@@ -182,6 +214,8 @@ def run_without_feedback(
         (ROUNDED[0], OkTopk),
         (ROUNDED[3], OkTopk),
         (ROUNDED[3], Allgather),
+        (ROUNDED[3], TopkDsa),
+        (ROUNDED[3], GTopk),
         (WITH_FEEDBACK[0], SplitGather),
         (WITH_FEEDBACK[3], SplitGather),
     ],
@@ -196,11 +230,12 @@ def test_bad_values_change_nothing(
         assert_same_bits(each[1].residual, each[0].residual)
 
 
-def test_sums_beyond_the_format_stop_the_step_everywhere() -> None:
+@pytest.mark.parametrize("schedule", [OkTopk, TopkDsa, GTopk])
+def test_sums_beyond_the_format_stop_the_step_everywhere(schedule: type[Schedule]) -> None:
     gradients = drawn(SHAPES["layered_laplace"], 2, 100, steps=2)
     for own in gradients:
         own[1][[3, 50]] = 60000.0
-    for each in run(gradients, Chain(TopK(0.1), FP16()), OkTopk):
+    for each in run(gradients, Chain(TopK(0.1), FP16()), schedule):
         assert each[1].out is None
         assert_same_bits(each[1].residual, each[0].residual)
 

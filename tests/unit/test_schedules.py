@@ -1,14 +1,25 @@
 """Schedules on simulated ranks, against a model in plain NumPy, bit for bit."""
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from exchange_model import Step, allgather, oktopk, run
+from exchange_model import run
 from kernel_inputs import assert_same_bits
+from schedule_cases import (
+    SHAPES_TRIED,
+    SIZES,
+    VOLUMES,
+    assert_follows_model,
+    drawn,
+    frequent,
+    model_of,
+    uneven,
+)
 
 from gradwire.communicators import Communicator, Simulation
-from gradwire.compressors import BF16, FP16, NoCompression, RandomK, TopK
+from gradwire.compressors import BF16, FP16, QSGD, NoCompression, RandomK, TopK
 from gradwire.errors import ConfigError
 from gradwire.payload import Payload
 from gradwire.schedules import (
@@ -16,66 +27,36 @@ from gradwire.schedules import (
     Agreement,
     Allgather,
     Dense,
+    GTopk,
     OkTopk,
     Schedule,
+    TopkDsa,
     get_schedule,
 )
 from gradwire.testing import SHAPES, exact_values
 
-SIZES = (1, 2, 3, 4, 5, 7, 8)
-SHAPES_TRIED = [
-    *((size, shape) for size in (1, 2, 3, 8) for shape in SHAPES),
-    *((size, shape) for size in (4, 5, 7) for shape in ("few_levels", "layered_laplace")),
-    *((size, "uneven") for size in SIZES),
-]
-# (elements, density): empty, fewer entries than ranks, fewer elements than ranks, odd sizes
-VOLUMES = ((0, 0.5), (1, 0.01), (2, 0.5), (6, 0.4), (33, 0.03), (1025, 0.001), (1025, 0.1), (97, 1))
-MODELS: dict[type[Schedule], Callable] = {OkTopk: oktopk, Allgather: allgather}
 
-Gradients = list[list[np.ndarray]]
-
-
-def frequent() -> OkTopk:
-    """Regions are renewed often, so that few steps see it happen and not happen."""
-    return OkTopk(repartition_every=2)
-
-
-def drawn(
-    shape: Callable, size: int, numel: int, steps: int = 4, seed: int | list[int] = 0
-) -> Gradients:
-    seeds = [seed] if isinstance(seed, int) else seed
-    return [
-        [shape(np.random.default_rng([*seeds, rank, step]), numel) for step in range(steps)]
-        for rank in range(size)
-    ]
-
-
-def uneven(generator: np.random.Generator, numel: int) -> np.ndarray:
-    """Return values of which a random share, perhaps all, is zero: different counts per rank."""
-    return exact_values(generator, numel, zeros=generator.choice([0.0, 0.9, 1.0]))
-
-
-def assert_follows_model(results: list[list[Step]], gradients: Gradients, density: float) -> None:
-    """Outputs and residuals of every rank and step are the model's, bit for bit."""
-    size, numel = len(gradients), len(gradients[0][0])
-    compressor = TopK(density)
-    residuals = [np.zeros(numel, np.float32) for _ in range(size)]
-    for step in range(len(gradients[0])):
-        accs = [kept + own[step] for kept, own in zip(residuals, gradients, strict=True)]
-        expected, residuals = oktopk(accs, compressor.budget(numel, step), 1 / size)
-        for rank in range(size):
-            got = results[rank][step]
-            assert got.out is not None
-            assert_same_bits(got.out, expected)
-            assert_same_bits(got.residual, residuals[rank])
+def assert_is_the_model(schedule: Callable[[], Schedule], size: int, shape: str) -> None:
+    shape_of = {**SHAPES, "uneven": uneven}[shape]
+    for numel, density in (*VOLUMES, (size - 1, 0.9)):
+        gradients = drawn(shape_of, size, numel, steps=3)
+        results = run(gradients, TopK(density), schedule)
+        assert_follows_model(results, gradients, density, model_of(schedule()))
 
 
 @pytest.mark.parametrize(("size", "shape"), SHAPES_TRIED)
 def test_oktopk_is_the_model(size: int, shape: str) -> None:
-    shape_of = {**SHAPES, "uneven": uneven}[shape]
-    for numel, density in (*VOLUMES, (size - 1, 0.9)):
-        gradients = drawn(shape_of, size, numel, steps=3)
-        assert_follows_model(run(gradients, TopK(density), frequent), gradients, density)
+    assert_is_the_model(frequent, size, shape)
+
+
+@pytest.mark.parametrize(("size", "shape"), SHAPES_TRIED)
+def test_topkdsa_is_the_model(size: int, shape: str) -> None:
+    assert_is_the_model(lambda: TopkDsa(repartition_every=2), size, shape)
+
+
+@pytest.mark.parametrize(("size", "shape"), SHAPES_TRIED)
+def test_gtopk_is_the_model(size: int, shape: str) -> None:
+    assert_is_the_model(GTopk, size, shape)
 
 
 @pytest.mark.deep
@@ -94,32 +75,18 @@ def test_random_exchanges_are_the_model(batch: int) -> None:
             for rank, shape in enumerate(mixed)
         ]
         every, imbalance = int(generator.integers(1, 5)), float(generator.choice([1.0, 2.0]))
-        results = run(
-            gradients,
-            TopK(density),
-            lambda every=every, imbalance=imbalance: OkTopk(every, imbalance),
-            seed=case,
-        )
-        assert_follows_model(results, gradients, density)
+        for schedule in (OkTopk(every, imbalance), TopkDsa(every, imbalance), GTopk()):
+            results = run(gradients, TopK(density), lambda s=schedule: copy.deepcopy(s), seed=case)
+            assert_follows_model(results, gradients, density, model_of(schedule))
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_allgather_is_its_model(size: int) -> None:
-    for name, shape in SHAPES.items():
-        gradients = drawn(shape, size, 257)
-        results = run(gradients, TopK(0.05), Allgather)
-        residuals = [np.zeros(257, np.float32) for _ in range(size)]
-        for step in range(4):
-            accs = [kept + own[step] for kept, own in zip(residuals, gradients, strict=True)]
-            expected, residuals = allgather(accs, 13, 1 / size)
-            for rank in range(size):
-                got = results[rank][step]
-                assert got.out is not None, name
-                assert np.array_equal(got.out, expected)
-                assert_same_bits(got.residual, residuals[rank])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_allgather_is_its_model(size: int, shape: str) -> None:
+    assert_is_the_model(Allgather, size, shape)
 
 
-@pytest.mark.parametrize("schedule", [Dense, Allgather, OkTopk])
+@pytest.mark.parametrize("schedule", [Dense, Allgather, OkTopk, TopkDsa, GTopk])
 @pytest.mark.parametrize(
     "compressor", [NoCompression(), FP16(), BF16(), TopK(1.0), RandomK(0.2)], ids=repr
 )
@@ -137,7 +104,7 @@ def test_dense_sums_are_exact(schedule: type[Schedule], compressor: NoCompressio
             assert np.array_equal(out + kept, accs.sum(axis=0))
 
 
-@pytest.mark.parametrize("schedule", [frequent, Allgather])
+@pytest.mark.parametrize("schedule", [frequent, Allgather, TopkDsa, GTopk])
 @pytest.mark.parametrize("size", SIZES)
 def test_nothing_is_lost(schedule: Callable[[], Schedule], size: int) -> None:
     """Sum of residuals after + result = sum of residuals before + gradients, bitwise."""
@@ -178,7 +145,7 @@ def test_regions_do_not_show_in_the_result() -> None:
             assert len(outs) == 1
 
 
-@pytest.mark.parametrize("schedule", [OkTopk, Allgather])
+@pytest.mark.parametrize("schedule", [OkTopk, Allgather, TopkDsa, GTopk])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("culprit", [0, 2])
 def test_one_bad_value_anywhere_stops_the_step_everywhere(
@@ -198,7 +165,7 @@ def test_one_bad_value_anywhere_stops_the_step_everywhere(
             assert_same_bits(results[rank][2].out, expected[rank][1].out)
 
 
-@pytest.mark.parametrize("schedule", [OkTopk, Allgather])
+@pytest.mark.parametrize("schedule", [OkTopk, Allgather, TopkDsa, GTopk])
 @pytest.mark.parametrize("density", [0.02, 1.0])
 def test_overflow_of_a_sum_stops_the_step_everywhere(
     schedule: type[Schedule], density: float
@@ -293,16 +260,21 @@ def test_reports() -> None:
 def test_schedules_say_what_they_need() -> None:
     with pytest.raises(ConfigError, match=r"'dense' needs a summable .*TopK.*'allgather'"):
         Dense().check(TopK(0.1))
-    for schedule in (OkTopk(), Allgather()):
+    for schedule in (OkTopk(), Allgather(), TopkDsa(), GTopk()):
         schedule.check(TopK(0.1))
     assert {name: type(get_schedule(name)) for name in SCHEDULES} == SCHEDULES
     with pytest.raises(
-        ConfigError, match="unknown schedule 'okay'; known: allgather, auto, dense, oktopk"
+        ConfigError, match="unknown schedule 'okay'; known: allgather, auto, dense, gtopk"
     ):
         get_schedule("okay")
+    for schedule in (OkTopk(), TopkDsa(), GTopk()):
+        with pytest.raises(ConfigError, match=rf"{schedule.id}.* sparse compressor.*'allgather'"):
+            schedule.check(QSGD())
     with pytest.raises(ConfigError, match=r"schedule 'oktopk'.*tau"):
         get_schedule("oktopk", tau=3)
     with pytest.raises(ConfigError, match="repartition_every must be >= 1, got 0"):
         OkTopk(repartition_every=0)
     with pytest.raises(ConfigError, match=r"largest_imbalance must be >= 1, got 0\.5"):
         OkTopk(largest_imbalance=0.5)
+    with pytest.raises(ConfigError, match="TopkDsa: repartition_every must be >= 1, got 0"):
+        TopkDsa(repartition_every=0)

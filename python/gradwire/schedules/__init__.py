@@ -8,11 +8,14 @@ from gradwire.schedules.allgather import Allgather
 from gradwire.schedules.auto import Auto
 from gradwire.schedules.base import Correction, Outcome, PhaseCount, Report, Schedule
 from gradwire.schedules.dense import Dense
+from gradwire.schedules.gtopk import GTopk
 from gradwire.schedules.oktopk import OkTopk
 from gradwire.schedules.split_gather import SplitGather
+from gradwire.schedules.topkdsa import TopkDsa
 
 SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.id: schedule for schedule in (Dense, Allgather, SplitGather, OkTopk, Auto)
+    schedule.id: schedule
+    for schedule in (Dense, Allgather, SplitGather, OkTopk, TopkDsa, GTopk, Auto)
 }
 
 
@@ -37,12 +40,14 @@ __all__ = [
     "Auto",
     "Correction",
     "Dense",
+    "GTopk",
     "OkTopk",
     "Outcome",
     "PhaseCount",
     "Report",
     "Schedule",
     "SplitGather",
+    "TopkDsa",
     "get_schedule",
     "refusing",
 ]
