@@ -51,8 +51,8 @@ class Kind(IntEnum):
     """What a message is for."""
 
     PAYLOAD = 0  # a rank's whole payload
-    SPLIT = 1  # entries for the owner of a region
-    GATHER = 2  # the reduced entries of a region, from its owner
+    SPLIT = 1  # entries for who adds them: the owner of a region, the next rank of a tree
+    GATHER = 2  # reduced entries for all: of a region, from its owner, or of everything
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ def test_chosen_methods_follow_the_baseline() -> None:
         "dense/none",
         "oktopk/topk",
         "allgather/topk",
+        "topkdsa/topk",
+        "gtopk/topk",
         "torch/topk",
     ]
 

@@ -154,7 +154,7 @@ class _Tree:
         return pairs
 
     def _exchange(self, messages: dict[int, Bytes], sources: list[int]) -> dict[int, Bytes]:
-        limit = max(self._expected(kind).largest for kind in (Kind.SPLIT, Kind.GATHER))
+        limit = self._expected(Kind.SPLIT).largest  # and of the other kind
         return self._communicator.exchange_with(messages, sources, limit)
 
     def _written(self, kind: Kind) -> Bytes:

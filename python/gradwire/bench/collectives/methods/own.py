@@ -136,4 +136,8 @@ OWN: tuple[Method, ...] = (
     sparse("oktopk", "int8", "gradwire: the same, values of 8 bits"),
     sparse("allgather", "float32", "gradwire: top-k sent to all"),
     sparse("allgather", "bf16", "gradwire: the same, values rounded to bfloat16"),
+    sparse("topkdsa", "float32", "gradwire: top-k, all sums of regions sent to all"),
+    sparse("topkdsa", "bf16", "gradwire: the same, values rounded to bfloat16"),
+    sparse("gtopk", "float32", "gradwire: top-k, merged in a tree that keeps k sums"),
+    sparse("gtopk", "bf16", "gradwire: the same, values rounded to bfloat16"),
 )
