@@ -88,7 +88,7 @@ class _Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class _Held:
-    """The sums over the ranks that have been merged so far."""
+    """The sums over the ranks that have been merged so far; dense values as float32."""
 
     indices: Indices
     values: Float32
@@ -100,7 +100,7 @@ class _Tree:
     """One rank's part in one exchange.
 
     Attributes:
-        held: what this rank brought, then the sums that it kept, last what it received.
+        held: what this rank brought, then the sums that it kept.
         left: what goes into its residual: sums that it pruned, and what its rounding took away.
     """
 
