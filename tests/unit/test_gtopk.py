@@ -5,10 +5,11 @@ import pytest
 from exchange_model import Step, run
 from kernel_inputs import assert_same_bits
 from schedule_cases import drawn
-from tampered import damaged, endings
+from tampered import Tampered, damaged, endings
 
 from gradwire.communicators import Communicator, Simulation
 from gradwire.compressors import BF16, Chain, TopK
+from gradwire.errors import PeerError, WireError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Payload
 from gradwire.residual import OwnedResidual
@@ -170,3 +171,29 @@ def test_bad_messages_are_refused(call: int) -> None:
 
     for damage in damaged(gather=call > 2):
         assert endings(4, exchange_once, call, damage) == {"WireError", "PeerError"}
+
+
+def test_message_for_another_rank_is_refused() -> None:
+    """What goes up says whose and for whom it is."""
+    agreement = Agreement.of({"test": 1}, 0)
+
+    def misdirect(data: np.ndarray) -> np.ndarray:
+        data = data.copy()
+        data[8:12].view("<u4")[:] = agreement.tag_between(3, 2)  # right for rank 2 only
+        return data
+
+    def rank(communicator: Communicator) -> str:
+        payload = Payload(10, np.array([3], np.uint32), np.ones(1, np.float32), budget=2)
+        tampered = Tampered(communicator, 1, misdirect)
+        with pytest.raises((WireError, PeerError)) as caught:
+            try:
+                GTopk().exchange(payload, agreement, tampered)
+            except WireError as error:
+                communicator.fail(error)
+                raise
+            communicator.barrier()
+        return str(caught.value)
+
+    for seed in range(5):
+        texts = Simulation(4, seed).run(rank)
+        assert all("message from rank 1: agreement should be" in text for text in texts)

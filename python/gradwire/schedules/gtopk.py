@@ -31,6 +31,7 @@ import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Bytes, Communicator
+from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement, agree
 from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
@@ -116,10 +117,10 @@ class _Tree:
             if pair is None:
                 self._exchange({}, [])
             elif rank == pair.above:
-                self._exchange({pair.below: self._written(Kind.SPLIT)}, [])
+                self._exchange({pair.below: self._written(Kind.SPLIT, pair)}, [])
             else:
                 received = self._exchange({}, [pair.above])[pair.above]
-                self._add(decode(received, self._expected(Kind.SPLIT), pair.above))
+                self._add(decode(received, self._expected(Kind.SPLIT, pair), pair.above))
 
     def broadcast(self) -> Payload:
         """Come down the tree with what rank 0 holds, and return it; collective."""
@@ -154,27 +155,38 @@ class _Tree:
         return pairs
 
     def _exchange(self, messages: dict[int, Bytes], sources: list[int]) -> dict[int, Bytes]:
-        limit = self._expected(Kind.SPLIT).largest  # and of the other kind
+        limit = self._expected(Kind.GATHER).largest  # and of the other kind
         return self._communicator.exchange_with(messages, sources, limit)
 
-    def _written(self, kind: Kind) -> Bytes:
+    def _tag(self, pair: _Pair | None) -> int:
+        """Return what says which messages these are; on the way up also whose and for whom."""
+        return self._agreement.tag_between(pair.above, pair.below) if pair else self._agreement.tag
+
+    def _written(self, kind: Kind, pair: _Pair | None = None) -> Bytes:
         """Return what this rank holds as a message, and keep what that takes away of the values."""
-        held, payload, agreement = self.held, self._payload, self._agreement
+        held, payload = self.held, self._payload
         values = payload.value_format.encode(held.values, payload.stream)
         if not values.format.exact:
             self.left.append((held.indices, held.values - values.decode()))
         message = Message(
-            kind, agreement.tag, agreement.step, held.indices, values, plain(held.dense), held.tail
+            kind,
+            self._tag(pair),
+            self._agreement.step,
+            held.indices,
+            values,
+            plain(held.dense),
+            held.tail,
         )
-        return encode(message, 0, payload.numel)
+        count, byte_seconds = len(held.indices), self._communicator.byte_seconds
+        return encode(message, 0, payload.numel, choose_codec(count, payload.numel, byte_seconds))
 
-    def _expected(self, kind: Kind) -> Expected:
-        """Return what anybody knows about a message; all of them are alike."""
-        payload, agreement = self._payload, self._agreement
+    def _expected(self, kind: Kind, pair: _Pair | None = None) -> Expected:
+        """Return what anybody knows about a message."""
+        payload = self._payload
         return Expected(
             kind,
-            agreement.tag,
-            agreement.step,
+            self._tag(pair),
+            self._agreement.step,
             0,
             payload.numel,
             payload.budget,

@@ -17,7 +17,7 @@ per rank in phase 3 and, in phase 4, from as many (all ranks chose the same elem
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -59,7 +59,8 @@ class TopkDsa(Partitioned):
             owned, rounded_off = split(payload, layout, agreement, communicator)
         report.reduced = len(owned.indices)
         with report.phase("gather", communicator):
-            owned = _filled(owned, *layout.region_of(communicator.rank), payload.value_format)
+            region = layout.region_of(communicator.rank)
+            owned = _filled(owned, *region, payload.value_format, communicator.byte_seconds)
             # All ranks' entries may lie in one region; filling it at most doubles them.
             most = 2 * payload.budget * communicator.size
             gathered = gather(owned, payload, layout, agreement, communicator, most=most)
@@ -76,7 +77,9 @@ class TopkDsa(Partitioned):
         return Outcome(True, reduced, payload.indices, report, Correction(tuple(left)))
 
 
-def _filled(owned: Owned, begin: int, length: int, value_format: ValueFormat) -> Owned:
+def _filled(
+    owned: Owned, begin: int, length: int, value_format: ValueFormat, byte_seconds: float
+) -> Owned:
     """Return the sums with a zero for every other element of the region, if that is shorter.
 
     A full region needs no indices. Formats with scales are left alone: not all of them have a code
@@ -85,10 +88,10 @@ def _filled(owned: Owned, begin: int, length: int, value_format: ValueFormat) ->
     count = len(owned.indices)
     if not isinstance(value_format, Plain) or not count < length <= 2 * count:
         return owned
-    index_bytes = choose_codec(count, length).largest(count, length)
+    index_bytes = choose_codec(count, length, byte_seconds).largest(count, length)
     if value_format.nbytes(length) > value_format.nbytes(count) + index_bytes:
         return owned
     values = np.zeros(length, np.float32)
     values[owned.indices - np.uint32(begin)] = owned.values
     indices = np.arange(begin, begin + length, dtype=np.uint32)
-    return Owned(indices, values, owned.dense, owned.tail, owned.load)
+    return replace(owned, indices=indices, values=values)
