@@ -161,6 +161,27 @@ def test_expected_volume_is_near_the_counted_one(schedule: str, ranks: int) -> N
     assert float(counted.total.bytes_sent[-1].mean()) == pytest.approx(total, rel=0.15)
 
 
+@pytest.mark.parametrize("ranks", [1, 4, 5, 16])
+def test_expected_volume_of_a_tree_is_the_busiest_ranks(ranks: int) -> None:
+    source = make_source("layered", 200_000, 0.02, ranks, 1)
+    counted = simulate("gtopk", source, ranks, steps=1).phases["broadcast"]
+    expected = expected_phases("gtopk", Case(200_000, source.k, ranks))
+    assert counted.messages[-1].max() == expected["broadcast"].messages
+    assert counted.bytes_sent[-1].max() == pytest.approx(expected["broadcast"].nbytes, rel=0.15)
+    assert expected["merge"].nbytes == expected["broadcast"].nbytes
+
+
+@pytest.mark.parametrize("ranks", [1, 4, 16])
+def test_expected_volume_of_a_union_is_that_of_random_choices(ranks: int) -> None:
+    """Ranks whose gradients are alike send less."""
+    source = make_source("layered", 200_000, 0.02, ranks, 1)
+    counted = simulate("topkdsa", source, ranks, steps=2).phases
+    expected = expected_phases("topkdsa", Case(200_000, source.k, ranks))
+    split, gathered = (counted[name].bytes_sent[-1].mean() for name in ("split", "gather"))
+    assert split == pytest.approx(expected["split"].nbytes, rel=0.15)
+    assert 0.9 * split <= gathered <= 1.05 * expected["gather"].nbytes
+
+
 @pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name != "auto"])
 def test_every_schedule_can_be_predicted(schedule: str) -> None:
     assert predict(schedule, Case(1000, 10, 4), Link(1e-6, 1e-9)).seconds > 0

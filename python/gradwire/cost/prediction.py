@@ -193,6 +193,38 @@ def _allgather(case: Case) -> dict[str, Phase]:
     }
 
 
+def _topkdsa(case: Case) -> dict[str, Phase]:
+    """As if each rank chose its entries at random: the more they agree, the less is gathered."""
+    k, n = case.k, case.numel
+    union = n * (1 - (1 - k / n) ** case.ranks)
+    share, length = max(1, round(union / case.ranks)), max(1, n // case.ranks)
+    entry_bytes = case.value_bytes + index_bytes(length, min(share, length), case.byte_seconds)
+    gathered = case.peers * (HEADER_BYTES + min(entry_bytes * share, case.value_bytes * length))
+    split = case.entry_bytes * k * case.elsewhere + HEADER_BYTES * case.peers
+    return {
+        "compensate": Phase(work=Work(compensated=n)),
+        "agree": _allreduce(case, _AGREEMENT_BYTES),
+        "partition": Phase(),  # one exchange in 64 cuts the regions anew
+        "split": Phase(case.peers, split, Work(coded=case.ranks, encoded=k, decoded=k, merged=k)),
+        "gather": Phase(case.peers, gathered, Work(coded=case.ranks, encoded=share, decoded=union)),
+        "scatter": Phase(work=Work(cleared=n, scattered=union)),
+    }
+
+
+def _gtopk(case: Case) -> dict[str, Phase]:
+    """Rounds of one message each; rank 0 merges and sends in all of them."""
+    k, rounds = case.k, (case.ranks - 1).bit_length()
+    moved = rounds * (HEADER_BYTES + case.entry_bytes * k)
+    merging = Work(coded=rounds, decoded=k * rounds, merged=2 * k * rounds, ranked=2 * k * rounds)
+    return {
+        "compensate": Phase(work=Work(compensated=case.numel)),
+        "agree": _allreduce(case, _AGREEMENT_BYTES),
+        "merge": Phase(rounds, moved, merging),
+        "broadcast": Phase(rounds, moved, Work(coded=2, encoded=k, decoded=k)),
+        "scatter": Phase(work=Work(cleared=case.numel, scattered=k)),
+    }
+
+
 def _dense(case: Case) -> dict[str, Phase]:
     n = case.numel
     moved = case.value_bytes * n * case.elsewhere + HEADER_BYTES * case.peers
@@ -213,4 +245,6 @@ _PHASES: dict[str, Callable[[Case], dict[str, Phase]]] = {
     "split_gather": _dense,
     "allgather": _allgather,
     "oktopk": _oktopk,
+    "topkdsa": _topkdsa,
+    "gtopk": _gtopk,
 }
