@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -34,9 +34,9 @@ from gradwire.errors import CommunicationError, ConfigError, DeadlineError, Peer
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-# A peer can be at most one exchange ahead of us (it needs our message to finish this one), so two
-# tags in turn keep its next messages apart from those of the current exchange.
-DATA_TAGS = (2, 3)
+# Each exchange has a tag of its own, so that what a rank that is ahead has sent waits for its turn.
+# No rank can be so many exchanges ahead of another one; MPI has tags up to 32767 at least.
+FIRST_DATA_TAG, DATA_TAGS = 2, 1 << 14
 POLLS_PER_NOTICE = 8
 # Of all ranks together: what a link of 1 Gbit/s takes as long for as for a few rounds of messages.
 DIRECT_BYTES = 1 << 16
@@ -239,12 +239,19 @@ class MpiCommunicator(Communicator):
         return duplicate
 
     def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
-        if self.size == 1:
-            return [messages[0]]
-        tag = DATA_TAGS[self._exchanges % 2]
+        own = messages[self.rank]
+        others = [peer for peer in range(self.size) if peer != self.rank]
+        outgoing = {peer: messages[peer] for peer in others}
+        received = self._exchange_with(outgoing, others, limit, operation)
+        return [own if peer == self.rank else received[peer] for peer in range(self.size)]
+
+    def _exchange_with(
+        self, messages: dict[int, Bytes], sources: Collection[int], limit: int, operation: str
+    ) -> dict[int, Bytes]:
+        tag = FIRST_DATA_TAG + self._exchanges % DATA_TAGS
         self._exchanges += 1
         transfer = MpiTransfer(
-            self._comm, messages, limit, operation, tag, self.piece_bytes, self.window
+            self._comm, messages, sources, limit, operation, tag, self.piece_bytes, self.window
         )
         try:
             self._poll(transfer.advance, transfer.missing_senders, operation)

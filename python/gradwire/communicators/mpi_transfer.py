@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +15,9 @@ from gradwire.errors import WireError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-_NOTHING: Bytes = np.empty(0, np.uint8)
-
 
 class MpiTransfer:
-    """Sends one message to every other rank and receives one from each.
+    """Sends a message to some other ranks and receives one from some.
 
     Rank r sends to r+1, r+2, ... in turn, so that no rank is everybody's first target, with at
     most `window` pieces under way. Receives take what comes first, from whomever.
@@ -27,7 +26,8 @@ class MpiTransfer:
     def __init__(
         self,
         comm: MPI.Intracomm,
-        messages: list[Bytes],
+        messages: Mapping[int, Bytes],
+        sources: Collection[int],
         limit: int,
         operation: str,
         tag: int,
@@ -49,14 +49,14 @@ class MpiTransfer:
         self._unsent = deque(
             (peer, piece)
             for peer in ((self._rank + step) % size for step in range(1, size))
+            if peer in messages
             for piece in _pieces(messages[peer], piece_bytes)
         )
         self._sends: list[MPI.Request] = []
         self._receives: list[MPI.Request] = []
-        self._open = set(range(size)) - {self._rank}  # sources whose last piece has not come
-        self._arrived: list[Bytes] = [_NOTHING] * size
-        self._filled = [0] * size  # bytes of each message that are here or on their way
-        self._arrived[self._rank] = messages[self._rank]
+        self._open = set(sources)  # whose last piece has not come
+        self._arrived: dict[int, Bytes] = {}
+        self._filled = dict.fromkeys(sources, 0)  # bytes that are here or on their way
 
     def advance(self, patience: Patience) -> bool:
         """Do what can be done without waiting; return whether everything is done."""
@@ -68,10 +68,9 @@ class MpiTransfer:
             patience.progress()
         return not (self._open or self._unsent or self._sends or self._receives)
 
-    def received(self) -> list[Bytes]:
-        """Return the messages in rank order, the own one as it was given."""
-        self._filled[self._rank] = len(self._arrived[self._rank])
-        return [memory[:size] for memory, size in zip(self._arrived, self._filled, strict=True)]
+    def received(self) -> dict[int, Bytes]:
+        """Return the messages of the sources, in their order."""
+        return {peer: self._arrived[peer][:size] for peer, size in self._filled.items()}
 
     def requests(self) -> list[MPI.Request]:
         """Return what is still under way."""
@@ -118,6 +117,11 @@ class MpiTransfer:
 
     def _check(self, peer: int, size: int) -> None:
         """Refuse a piece that is too much, before any memory is allocated for it."""
+        if peer not in self._open:
+            raise WireError(
+                f"{self._operation}: rank {peer} sent {size} B to rank {self._rank}, which "
+                f"expects messages from ranks {sorted(self._open)} only"
+            )
         if size > self._piece_bytes:
             raise WireError(
                 f"{self._operation}: rank {peer} sent a piece of {size} B, expected at most "
