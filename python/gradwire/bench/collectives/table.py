@@ -21,17 +21,24 @@ PHASE_HEADER = (
 
 def heading(report: Report) -> list[str]:
     """Return the lines above the table: what ran where, how dense/mpi was set, and the header."""
-    settings, environment = report.settings, report.environment
+    settings, mpi = report.settings, report.environment["mpi"]
+    return [
+        *place_lines(report.environment),
+        f"# n {settings['numel']:,} float32, {settings['repetitions']} repetitions, "
+        f"{settings['allocator']} allocator; ms: "
+        + ("first start to last end" if mpi["one_clock"] else "slowest rank, start to end"),
+        *baseline_lines(mpi),
+    ]
+
+
+def place_lines(environment: dict[str, Any]) -> list[str]:
+    """Return what ran where."""
     machine, mpi = environment["machine"], environment["mpi"]
     hosts = len({place["host"] for place in mpi["places"]})
     return [
         f"# gradwire {environment['versions']['gradwire']}, {machine['processor']}, "
         f"{machine['cores_usable']} of {machine['cores']} cores",
         f"# {counted(mpi['ranks'], 'rank')} on {counted(hosts, 'host')}, {mpi['library']}",
-        f"# n {settings['numel']:,} float32, {settings['repetitions']} repetitions, "
-        f"{settings['allocator']} allocator; ms: "
-        + ("first start to last end" if mpi["one_clock"] else "slowest rank, start to end"),
-        *baseline_lines(mpi),
     ]
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradwire.bench.training.settings import HEAD_WIDTH
+
 CHARACTERS = 128  # ASCII; the last code stands for every other byte
 WIDTH, LAYERS, CONTEXT = 128, 3, 64
-HEAD_WIDTH = 32
 TRAINING_BYTES, HELD_OUT_BYTES = 2_000_000, 200_000
 HELD_OUT_WINDOWS = 512
 
