@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +102,9 @@ def _chosen(options: argparse.Namespace) -> list[Method]:
 
 
 def _require_torch() -> None:
-    from gradwire.bench.peers import import_torch
-
-    try:
-        import_torch()
-    except ImportError:
-        raise missing("torch", WHO, "pip install 'gradwire[torch]'") from None
+    # Not imported yet: the process may start again, and torch takes its time.
+    if find_spec("torch") is None:
+        raise missing("torch", WHO, "pip install 'gradwire[torch]'")
 
 
 def _list(methods: Sequence[Method]) -> int:

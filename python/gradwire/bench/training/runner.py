@@ -104,7 +104,7 @@ class Runner:
         reducer, notes = subject.reducer, subject.notes
 
         def reduce(gradients: Gradients, number: int) -> float:
-            if number in self._settings.checked_steps and subject.method.reduces:
+            if number == self._settings.checked_step and subject.method.reduces:
                 return self._checked(subject, gradients, number)
             return _timed(reducer, gradients, number)
 

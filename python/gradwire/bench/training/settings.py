@@ -79,9 +79,9 @@ class Settings:
         return self.warmup_steps + self.ramp_steps + self.untimed
 
     @property
-    def checked_steps(self) -> tuple[int, int]:
-        """Steps whose reductions are checked: the first, and the last that is not timed."""
-        return 0, self.settled - 1
+    def checked_step(self) -> int:
+        """The step whose reduction is checked: the last that is not timed."""
+        return self.settled - 1
 
     def round_ends(self) -> list[int]:
         """Return the steps before which methods change turns; a round is timed wholly or not."""
