@@ -58,13 +58,13 @@ def add_training(parts: Any) -> None:
     add("--untimed", type=int, default=3, metavar="S",
         help="before the clock counts, after warm-up and ramp (default: %(default)s)")  # fmt: skip
     add("--curve", action="store_true", help="also the held-out loss")
-    add("--every", type=int, metavar="E", help="steps between its evaluations (100); with --curve")
+    add("--every", type=int, metavar="E", help="steps between its evaluations (100); means --curve")
     add("--seed", type=int, default=42, help="(default: %(default)s)")
     add("--allocator", choices=("warm", "default"), default="warm",
         help="warm: restart with glibc's allocator keeping freed memory"
         " (default: %(default)s)")  # fmt: skip
     add("--json", type=Path, metavar="F", help="also write everything to a file")
-    add("--plot", type=Path, metavar="F.svg", help="draw the curves; with --curve")
+    add("--plot", type=Path, metavar="F.svg", help="draw the curves; means --curve")
     add("--list", action="store_true", help="list the methods, and end")
     parser.set_defaults(run=_run)
 
