@@ -22,17 +22,27 @@ from gradwire.seam.token import collect
 
 
 class Local(Reducer):
-    """Leaves gradients as they are: as many models as there are ranks."""
+    """Leaves gradients as they are: as many models as there are ranks.
+
+    Ranks wait for each other nevertheless: the slowest one's time is the floor of a step whose
+    ranks have to meet, and where ranks share cores their turns change from step to step.
+    """
 
     def __init__(self, job: Job, settings: Settings) -> None:
-        del job, settings
+        del settings
+        self._communicator = MpiCommunicator(job.comm)
 
     def reduce(self, gradients: Gradients, step: int) -> None:
-        """Do nothing."""
+        """Wait for all ranks."""
+        self._communicator.barrier()
 
     def bytes_sent(self) -> int:
-        """Return 0."""
+        """Return 0: a barrier's empty messages do not count."""
         return 0
+
+    def close(self) -> None:
+        """Free the communicator."""
+        self._communicator.close()
 
 
 class MpiAllreduce(Reducer):
@@ -149,7 +159,7 @@ def sparse(schedule: str, values: str, summary: str) -> Method:
     return Method(f"{schedule}/topk{suffix}", summary, prepare, sparse=True)
 
 
-LOCAL = Method("local", "no exchange: the floor of a step's time", Local, reduces=False)
+LOCAL = Method("local", "no exchange, ranks only meet: the floor of a step", Local, reduces=False)
 BASELINE = Method("dense/mpi", "MPI_Allreduce of float32, in place", MpiAllreduce, counts=False)
 OWN: tuple[Method, ...] = (
     dense("dense", {"id": "none"}, "gradwire: float32, added in rank order"),

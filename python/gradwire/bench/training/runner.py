@@ -16,6 +16,7 @@ from gradwire.bench.training.method import Gradients, Method, Reducer
 from gradwire.bench.training.replica import Replica, flat
 from gradwire.bench.training.result import Notes, Point, Result, combined
 from gradwire.bench.training.settings import Settings
+from gradwire.communicators import MpiCommunicator
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Runner:
         progress: Callable[[str], None],
     ) -> None:
         self._settings, self._job, self._places, self._progress = settings, job, places, progress
+        # Its waiting ranks sleep, and leave the cores to those that still compute.
+        self._meeting = MpiCommunicator(job.comm)
         self._subjects = [
             Subject(method, method.prepare(job, settings), Replica(settings, job, text))
             for method in methods
@@ -75,17 +78,18 @@ class Runner:
         results = [self._result(subject) for subject in self._subjects]
         for subject in self._subjects:
             subject.reducer.close()
+        self._meeting.close()
         return results
 
     def _round(self, subject: Subject, begin: int, end: int) -> None:
         """Train some steps by one method; give it up if a loss is not finite any more."""
         comm, notes = self._job.comm, subject.notes
-        comm.Barrier()
+        self._meeting.barrier()
         links, lost = link_bytes_sent(), math.inf
         for step in range(begin, end):
             loss = self._step(subject, step)
             lost = lost if math.isfinite(loss) else min(lost, step + 1)
-        comm.Barrier()  # the others have sent everything, too
+        self._meeting.barrier()  # the others have sent everything, too
         if begin >= self._settings.settled:
             links_after = link_bytes_sent()
             if links is None or links_after is None or notes.links is None:
