@@ -10,14 +10,11 @@ held out and measured at the end. Same seed, same ranks, same Python: same resul
 from __future__ import annotations
 
 import argparse
-import sysconfig
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 # Horovod: the module that replaces torch.distributed.
 import horovod.torch as hvd
-import numpy as np
 import torch
 from bookkeeping import (
     Meter,
@@ -31,18 +28,24 @@ from bookkeeping import (
 from torch import Tensor, nn
 from torch.nn import functional
 
+# The model and its data; `python -m gradwire bench training` measures the same.
+from gradwire.bench.training.char_lm import (
+    CONTEXT,
+    HELD_OUT_WINDOWS,
+    Transformer,
+    learning_rate,
+    load_text,
+    windows,
+)
 from gradwire.horovod import Compression  # gradwire: in the place of hvd.Compression
-
-CHARACTERS = 128  # ASCII; the last code stands for every other byte
-WIDTH, HEADS, LAYERS = 128, 4, 3
-TRAINING_BYTES, HELD_OUT_BYTES = 2_000_000, 200_000
-HELD_OUT_WINDOWS = 512
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The flags of the command line, or of ``argv``."""
     parser = common_flags("Character language model with Horovod and gradwire")
-    parser.add_argument("--context", type=int, default=64, help="characters the model looks at")
+    parser.add_argument(
+        "--context", type=int, default=CONTEXT, help="characters the model looks at"
+    )
     parser.add_argument("--momentum", type=float, default=0.7, help="SGD momentum")
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
     # The best of the dense runs (--compressor none) that were tried; every compressor takes them as
@@ -53,72 +56,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     # are selected from like the rest.
     parser.set_defaults(min_numel=256)
     return parser.parse_args(argv)
-
-
-def load_data() -> tuple[Tensor, Tensor]:
-    """Training and held-out text as codes below CHARACTERS, int64.
-
-    Modules whose name starts with an underscore are left out: some are generated when Python is
-    built and differ between machines.
-    """
-    library = Path(sysconfig.get_path("stdlib"))
-    files = sorted(path for path in library.glob("*.py") if not path.name.startswith("_"))
-    if len(files) < 10:
-        raise FileNotFoundError(
-            f"{library} has {len(files)} source files, expected at least 10; "
-            "run under a Python whose standard library is installed as source"
-        )
-    held_out = files[::10]
-    training = [path for path in files if path not in held_out]
-    return read_text(training, TRAINING_BYTES), read_text(held_out, HELD_OUT_BYTES)
-
-
-def read_text(files: list[Path], limit: int) -> Tensor:
-    """The first ``limit`` bytes of the files, one after the other, as codes."""
-    text = b"".join(path.read_bytes() for path in files)[:limit]
-    codes = np.minimum(np.frombuffer(text, dtype=np.uint8), CHARACTERS - 1)
-    return torch.from_numpy(codes.astype(np.int64))
-
-
-class Transformer(nn.Module):
-    """Decoder-only: each position predicts the next character from those up to it."""
-
-    def __init__(self, context: int) -> None:
-        super().__init__()
-        layer = nn.TransformerEncoderLayer(
-            WIDTH,
-            HEADS,
-            4 * WIDTH,
-            dropout=0.0,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
-        )
-        self.embedding = nn.Embedding(CHARACTERS, WIDTH)
-        self.positions = nn.Parameter(torch.zeros(context, WIDTH))
-        self.layers = nn.TransformerEncoder(
-            layer, LAYERS, norm=nn.LayerNorm(WIDTH), enable_nested_tensor=False
-        )
-        self.head = nn.Linear(WIDTH, CHARACTERS)
-        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(context))
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Codes (batch, context) int64 -> scores (batch, context, CHARACTERS)."""
-        hidden = self.embedding(codes) + self.positions
-        return self.head(self.layers(hidden, mask=self.mask, is_causal=True))
-
-
-def windows(text: Tensor, starts: Tensor, context: int) -> tuple[Tensor, Tensor]:
-    """Inputs and the characters that follow them, both (len(starts), context)."""
-    positions = starts[:, None] + torch.arange(context + 1)
-    codes = text[positions]
-    return codes[:, :-1], codes[:, 1:]
-
-
-def learning_rate(step: int, args: argparse.Namespace) -> float:
-    """Rises over the first twentieth of the steps, then falls linearly towards zero."""
-    rise = max(1, args.steps // 20)
-    return args.lr * min((step + 1) / rise, (args.steps - step) / (args.steps - rise + 1))
 
 
 def evaluate(model: nn.Module, text: Tensor, context: int, device: torch.device) -> Score:
@@ -139,7 +76,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     """Trains one model and returns its summary; called by every rank, after ``hvd.init()``."""
     device = ready_device(args)
     torch.manual_seed(args.seed)
-    training, held_out = load_data()
+    training, held_out = load_text()
     model = Transformer(args.context)
 
     # Horovod: every rank starts from the parameters of rank 0. While they are still on the CPU,
@@ -172,7 +109,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         )[hvd.rank() :: hvd.size()]
         inputs, targets = (t.to(device) for t in windows(training, starts, args.context))
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args)
+            group["lr"] = learning_rate(step, args.steps, args.lr)
         meter.start()
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())

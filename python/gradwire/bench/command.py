@@ -1,4 +1,4 @@
-"""The command line: ``python -m gradwire bench kernels | allreduce | compare | plot``."""
+"""The command line of ``python -m gradwire bench``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from gradwire.bench.collectives.command import add_allreduce
 from gradwire.bench.environment import collect_environment, memory_bytes
 from gradwire.bench.report import check_writable
+from gradwire.bench.training.command import add_training
 from gradwire.errors import ConfigError, MissingDependencyError
 from gradwire.kernels import native
 
@@ -26,10 +27,11 @@ _BYTES_OF_ALL_ROWS = 110
 
 def add_bench(commands: Any) -> None:
     """Add the command ``bench`` to argparse's subcommands."""
-    bench = commands.add_parser("bench", help="measure kernels and reductions, compare and draw")
+    bench = commands.add_parser("bench", help="measure kernels, reductions and training")
     parts = bench.add_subparsers(required=True, metavar="COMMAND")
     _add_kernels(parts.add_parser("kernels", help="time and check kernels", description=_KERNELS))
     add_allreduce(parts)
+    add_training(parts)
     _add_compare(parts.add_parser("compare", help="compare two results", description=_COMPARE))
     _add_plot(parts.add_parser("plot", help="draw a result", description=_PLOT))
 

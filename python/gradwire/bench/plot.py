@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from gradwire.bench.picture import COLOURS, new_figure, require_figure, save_figure
 from gradwire.bench.report import Measurement, Report
-from gradwire.errors import ConfigError, missing
+from gradwire.errors import ConfigError
 
-_COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#72b7b2")
+_WHO = "bench plot"
 _FLOOR, _PEER, _BAND, _LINE = "#d62728", "#555555", "#f3f3f3", "#bbbbbb"
 _WIDTH, _INCHES_PER_ROW, _INCHES_AROUND = 9.0, 0.22, 1.6
 _HALF_ROW = 0.5
@@ -27,27 +27,19 @@ def plot(report: Report, path: Path) -> None:
         ConfigError: the report has no rows of gradwire's own, or matplotlib does not know the
             format.
     """
-    if not path.suffix:
-        raise ConfigError(f"bench plot: {path} must end in the format, such as .svg or .png")
-    figure_type = _figure_type()
+    require_figure(_WHO, path)
     own = [each for each in report.measurements if each.peer is None]
     if not own:
         raise ConfigError("bench plot: the file has no rows of gradwire's kernels")
     rows = list(dict.fromkeys(each.row for each in own))
-    size = (_WIDTH, _INCHES_AROUND + _INCHES_PER_ROW * len(rows))
-    figure = figure_type(figsize=size, layout="constrained")
+    figure = new_figure(_WHO, _WIDTH, _INCHES_AROUND + _INCHES_PER_ROW * len(rows))
     axes = figure.add_subplot()
     _draw_bands(axes, rows)
     _draw_floors(axes, rows, own)
     _draw_own(axes, rows, own)
     _draw_peers(axes, rows, [each for each in report.measurements if each.peer is not None])
     _label(axes, rows, report)
-    try:
-        # Without a date and with names that are not random, the same result is the same file.
-        with importlib.import_module("matplotlib").rc_context({"svg.hashsalt": "gradwire"}):
-            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"bench plot: {path}: {error}") from None
+    save_figure(_WHO, figure, path)
 
 
 def _draw_bands(axes: Any, rows: Sequence[str]) -> None:
@@ -81,7 +73,7 @@ def _draw_own(axes: Any, rows: Sequence[str], own: Sequence[Measurement]) -> Non
         places = [rows.index(each.row) + shift for each in found]
         copies = [each.copies for each in found]
         floors = [each.floor for each in found]
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         axes.hlines(places, floors, copies, colors=_LINE, linewidth=1, zorder=1)
         name = f"{isa}, {threads} {'thread' if threads == 1 else 'threads'}"
         axes.plot(copies, places, "o", color=colour, markersize=5, label=name)
@@ -128,10 +120,3 @@ def _label(axes: Any, rows: Sequence[str], report: Report) -> None:
     )
     axes.set_title(f"gradwire kernels, {report.environment['machine']['processor']}", fontsize=10)
     axes.figure.legend(fontsize=8, loc="outside lower center", ncols=3)
-
-
-def _figure_type() -> Any:
-    try:
-        return importlib.import_module("matplotlib.figure").Figure
-    except ImportError:
-        raise missing("matplotlib", "bench plot", "pip install 'gradwire[plot]'") from None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from gradwire.bench.choice import matching
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import import_torch
 from gradwire.bench.report import Measurement
 from gradwire.bench.row import Case, Peer, Row
 from gradwire.bench.timing import measure
-from gradwire.errors import ConfigError
 from gradwire.kernels import native
 
 # NumPy runs in the calling thread, and so do kernels that were built without OpenMP.
@@ -113,13 +112,7 @@ def matching_rows(rows: Sequence[Row], patterns: Sequence[str] | None) -> list[R
     Raises:
         ConfigError: a pattern matches nothing.
     """
-    if not patterns:
-        return list(rows)
-    for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(row.name, pattern) for row in rows):
-            names = ", ".join(row.name for row in rows)
-            raise ConfigError(f"bench kernels: no row matches {pattern!r}; rows: {names}")
-    return [row for row in rows if any(fnmatch.fnmatchcase(row.name, each) for each in patterns)]
+    return matching("bench kernels", "row", rows, patterns)
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
+from gradwire.bench.picture import COLOURS, new_figure, require_figure, save_figure
 from gradwire.cost import bound_of
-from gradwire.errors import ConfigError, missing
 
-_COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#72b7b2")
+_WHO = "simulate --plot"
 _LINE = "#bbbbbb"
 _ALWAYS = {"lower_bound": "lower bound"}  # drawn whatever was simulated
 _PANEL, _HEIGHT = 4.2, 4.4  # inches
@@ -17,9 +16,7 @@ _PANEL, _HEIGHT = 4.2, 4.4  # inches
 
 def require_plot(path: Path) -> None:
     """Raise an error now if `plot` could not draw into a file later."""
-    if not path.suffix:
-        raise ConfigError(f"simulate: {path} must end in the format, such as .svg or .png")
-    _figure_type()
+    require_figure(_WHO, path)
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
@@ -31,14 +28,13 @@ def plot(result: dict[str, Any], path: Path) -> None:
     """
     require_plot(path)
     bandwidths = list(result["links"])
-    size = (_PANEL * (1 + len(bandwidths)), _HEIGHT)
-    figure = _figure_type()(figsize=size, layout="constrained")
+    figure = new_figure(_WHO, _PANEL * (1 + len(bandwidths)), _HEIGHT)
     volume, *times = figure.subplots(1, 1 + len(bandwidths), squeeze=False)[0]
     schedules = list(dict.fromkeys(run["schedule"] for run in result["runs"]))
     for number, schedule in enumerate(schedules):
         runs = [run for run in result["runs"] if run["schedule"] == schedule and run["ranks"] > 1]
         ranks = [run["ranks"] for run in runs]
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4}
         volume.plot(ranks, [run["bytes_sent_max"] for run in runs], label=schedule, **style)
         _draw_bound(volume, result, bound_of(schedule), f"{schedule}, published", colour)
@@ -52,7 +48,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
         _label(axes, result, "ms per step, modelled", f"time at {bandwidth}")
     figure.legend(*volume.get_legend_handles_labels(), fontsize=8, loc="outside lower center",
         ncols=4)  # fmt: skip
-    _save(figure, path)
+    save_figure(_WHO, figure, path)
 
 
 def _draw_bound(
@@ -75,19 +71,3 @@ def _label(axes: Any, result: dict[str, Any], what: str, title: str) -> None:
     axes.set_xlabel("ranks")
     axes.set_ylabel(what)
     axes.set_title(title, fontsize=10)
-
-
-def _save(figure: Any, path: Path) -> None:
-    try:
-        # Without a date and with names that are not random, the same result is the same file.
-        with importlib.import_module("matplotlib").rc_context({"svg.hashsalt": "gradwire"}):
-            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"simulate: {path}: {error}") from None
-
-
-def _figure_type() -> Any:
-    try:
-        return importlib.import_module("matplotlib.figure").Figure
-    except ImportError:
-        raise missing("matplotlib", "simulate --plot", "pip install 'gradwire[plot]'") from None

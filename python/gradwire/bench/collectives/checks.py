@@ -68,7 +68,7 @@ def count_wrong(
             magnitude = 2 * (magnitude + np.abs(total) + kept_magnitude)
         wrong += outside(total, expected, magnitude, job.size, rounding)
     counts = job.comm.gather(wrong, root=0)
-    return _count_unlike(job, result) + (sum(counts) if job.rank == 0 else 0)
+    return count_unlike(job, result) + (sum(counts) if job.rank == 0 else 0)
 
 
 def outside(
@@ -91,6 +91,22 @@ def outside(
     return int(np.count_nonzero(~(np.abs(total - expected) <= relative + absolute)))
 
 
+def count_unlike(job: Job, result: Floats) -> int:
+    """Return how many elements are not the same bits on all ranks, on rank 0; collective."""
+    digest = hashlib.blake2b(np.ascontiguousarray(result).data).digest()
+    if len(set(job.comm.allgather(digest))) == 1:
+        return 0
+    unlike = 0
+    for slab, bounds in _slabs(job):
+        bits = result[slab].view(np.uint32)
+        first = bits.copy()
+        job.comm.Bcast(first, root=0)
+        differing = _scattered_sum(job, (bits != first).astype(np.int32), bounds)
+        unlike += int(np.count_nonzero(differing))
+    counts = job.comm.gather(unlike, root=0)
+    return sum(counts) if job.rank == 0 else 0
+
+
 def _slabs(job: Job) -> Iterator[tuple[slice, list[int]]]:
     """Yield the slabs of a vector, and for each the bounds within it of the ranks' parts."""
     for begin in range(0, job.numel, _SLAB):
@@ -105,19 +121,3 @@ def _scattered_sum(job: Job, values: _Array, bounds: list[int]) -> _Array:
     part = np.empty(counts[job.rank], values.dtype)
     job.comm.Reduce_scatter(values, part, counts)
     return part
-
-
-def _count_unlike(job: Job, result: Floats) -> int:
-    """Return how many elements are not the same bits on all ranks, on rank 0; collective."""
-    digest = hashlib.blake2b(np.ascontiguousarray(result).data).digest()
-    if len(set(job.comm.allgather(digest))) == 1:
-        return 0
-    unlike = 0
-    for slab, bounds in _slabs(job):
-        bits = result[slab].view(np.uint32)
-        first = bits.copy()
-        job.comm.Bcast(first, root=0)
-        differing = _scattered_sum(job, (bits != first).astype(np.int32), bounds)
-        unlike += int(np.count_nonzero(differing))
-    counts = job.comm.gather(unlike, root=0)
-    return sum(counts) if job.rank == 0 else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import gc
 import importlib
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +11,14 @@ from time import perf_counter
 
 import numpy as np
 
+from gradwire.bench.choice import matching
 from gradwire.bench.collectives.checks import Brought, count_wrong
 from gradwire.bench.collectives.gradients import GradientRing
 from gradwire.bench.collectives.method import Case, Job, Method, nothing
 from gradwire.bench.collectives.places import Place, link_bytes_sent, share_a_clock
 from gradwire.bench.collectives.result import Notes, Result, combined
 from gradwire.bench.inputs import Floats
-from gradwire.errors import ConfigError, GradwireError
+from gradwire.errors import GradwireError
 from gradwire.kernels.arrays import aligned
 
 # Up to so many elements a second check, after the last repetition, takes no time to speak of.
@@ -219,12 +219,7 @@ def matching_methods(
     Raises:
         ConfigError: a pattern matches nothing.
     """
-    patterns = patterns or ["*"]
-    for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(each.name, pattern) for each in methods):
-            names = ", ".join(each.name for each in methods)
-            raise ConfigError(f"bench allreduce: no method matches {pattern!r}; methods: {names}")
-    chosen = [m for m in methods if any(fnmatch.fnmatchcase(m.name, each) for each in patterns)]
+    chosen = matching("bench allreduce", "method", methods, patterns)
     return [always, *(each for each in chosen if each is not always)]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from statistics import median
 from typing import Any
@@ -13,30 +12,20 @@ from typing import Any
 from gradwire.bench.allocator import is_warm
 from gradwire.bench.collectives import table
 from gradwire.bench.collectives.method import Job, Method
-from gradwire.bench.collectives.places import (
-    Place,
-    as_json,
-    own_place,
-    share_a_clock,
-    untuned,
-)
+from gradwire.bench.collectives.places import Place, own_place
 from gradwire.bench.collectives.result import Report
 from gradwire.bench.collectives.runner import Plan, Runner
 from gradwire.bench.environment import collect_environment, memory_bytes
+from gradwire.bench.launched import agree, describe_mpi, run_on_all, say_nothing
 from gradwire.bench.report import check_writable, write_json
 from gradwire.bench.runner import say_on_stderr, torch_threads
-from gradwire.communicators.mpi import import_mpi
-from gradwire.errors import ConfigError, GradwireError
+from gradwire.errors import ConfigError
 from gradwire.kernels import native
-from gradwire.testing.parallel import abort_job
 
 # Vectors of n float32 on each rank: whatever is chosen, and at least for each line of the table.
 _VECTORS_OF_ALL = 8
 _VECTORS_OF_A_LINE = 2
-
-
-class _CommonError(ConfigError):
-    """Something that all ranks know of."""
+WHO = "bench allreduce"
 
 
 def run_session(options: argparse.Namespace, methods: Sequence[Method]) -> int:
@@ -46,18 +35,7 @@ def run_session(options: argparse.Namespace, methods: Sequence[Method]) -> int:
         GradwireError: on rank 0, if the options cannot work here. A rank that fails otherwise
             ends the job.
     """
-    comm = import_mpi("bench allreduce").COMM_WORLD.Dup()
-    try:
-        return _run(options, methods, comm)
-    except _CommonError:
-        if comm.Get_rank() == 0:
-            raise
-        return 0  # rank 0 says it, and its exit code is the job's
-    except Exception:
-        if comm.Get_size() == 1:
-            raise
-        sys.excepthook(*sys.exc_info())
-        abort_job()  # the others would wait for this rank
+    return run_on_all(WHO, lambda comm: _run(options, methods, comm))
 
 
 def _run(options: argparse.Namespace, methods: Sequence[Method], comm: Any) -> int:
@@ -65,12 +43,12 @@ def _run(options: argparse.Namespace, methods: Sequence[Method], comm: Any) -> i
     places: list[Place] = comm.allgather(own_place())
     densities = list(dict.fromkeys(options.density))
     plan = Plan(methods, densities, options.repetitions, options.warmup)
-    _agree(comm, lambda: _check_here(options, plan, job.rank, places))
+    agree(comm, lambda: _check_here(options, plan, job.rank, places))
     report = Report(_settings(options, plan), {}, [], [], [])
     if job.rank == 0:
-        report.environment = collect_environment() | {"mpi": _mpi(places)}
+        report.environment = collect_environment() | {"mpi": describe_mpi(WHO, places)}
         print("\n".join(table.heading(report)), flush=True)
-    runner = Runner(plan, job, places, say_on_stderr if job.rank == 0 else _say_nothing)
+    runner = Runner(plan, job, places, say_on_stderr if job.rank == 0 else say_nothing)
     # Ranks share cores: torch, like the kernels, takes one unless it is told otherwise.
     with torch_threads(native.current_threads()) if _need_torch(methods) else nullcontext():
         report.results = runner.run()
@@ -81,7 +59,6 @@ def _run(options: argparse.Namespace, methods: Sequence[Method], comm: Any) -> i
         report.notes = [_copy_note(report.copy_seconds), *runner.notes]
         _show(report, options)
     wrong = comm.bcast(bool(report.wrong_methods), root=0)
-    comm.Free()
     return int(wrong)
 
 
@@ -113,17 +90,6 @@ def _check_here(
         check_writable(options.json)
 
 
-def _agree(comm: Any, check: Callable[[], None]) -> None:
-    """Run a check on every rank and raise what any of them found on all."""
-    found = ""
-    try:
-        check()
-    except GradwireError as error:
-        found = str(error)
-    for text in filter(None, comm.allgather(found)):
-        raise _CommonError(text)
-
-
 def _settings(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     return {
         "numel": options.n,
@@ -137,18 +103,6 @@ def _settings(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _mpi(places: Sequence[Place]) -> dict[str, Any]:
-    library = import_mpi("bench allreduce").Get_library_version().splitlines()[0].rstrip("\0")
-    is_open_mpi = library.startswith("Open MPI")
-    return {
-        "library": library.partition(",")[0] if is_open_mpi else library,
-        "ranks": len(places),
-        "one_clock": share_a_clock(places),
-        "untuned": untuned(places) if is_open_mpi else None,
-        "places": as_json(places),
-    }
-
-
 def _copy_note(copy_seconds: Sequence[Sequence[float]]) -> str:
     medians = [median(each) for each in copy_seconds]
     return (
@@ -159,7 +113,3 @@ def _copy_note(copy_seconds: Sequence[Sequence[float]]) -> str:
 
 def _need_torch(methods: Sequence[Method]) -> bool:
     return any("torch" in method.needs for method in methods)
-
-
-def _say_nothing(text: str) -> None:
-    del text

@@ -21,21 +21,28 @@ PHASE_HEADER = (
 
 def heading(report: Report) -> list[str]:
     """Return the lines above the table: what ran where, how dense/mpi was set, and the header."""
-    settings, environment = report.settings, report.environment
+    settings, mpi = report.settings, report.environment["mpi"]
+    return [
+        *place_lines(report.environment),
+        f"# n {settings['numel']:,} float32, {settings['repetitions']} repetitions, "
+        f"{settings['allocator']} allocator; ms: "
+        + ("first start to last end" if mpi["one_clock"] else "slowest rank, start to end"),
+        *baseline_lines(mpi),
+    ]
+
+
+def place_lines(environment: dict[str, Any]) -> list[str]:
+    """Return what ran where."""
     machine, mpi = environment["machine"], environment["mpi"]
     hosts = len({place["host"] for place in mpi["places"]})
     return [
         f"# gradwire {environment['versions']['gradwire']}, {machine['processor']}, "
         f"{machine['cores_usable']} of {machine['cores']} cores",
-        f"# {_counted(mpi['ranks'], 'rank')} on {_counted(hosts, 'host')}, {mpi['library']}",
-        f"# n {settings['numel']:,} float32, {settings['repetitions']} repetitions, "
-        f"{settings['allocator']} allocator; ms: "
-        + ("first start to last end" if mpi["one_clock"] else "slowest rank, start to end"),
-        *_baseline_lines(mpi),
+        f"# {counted(mpi['ranks'], 'rank')} on {counted(hosts, 'host')}, {mpi['library']}",
     ]
 
 
-def _baseline_lines(mpi: dict[str, Any]) -> list[str]:
+def baseline_lines(mpi: dict[str, Any]) -> list[str]:
     """Return how the dense baseline was launched, and how to launch it better."""
     missing = mpi["untuned"]
     if mpi["ranks"] == 1:
@@ -88,10 +95,11 @@ def footer(report: Report) -> list[str]:
     found = [f"# {note}" for note in report.notes]
     if report.wrong_methods:
         return [*found, f"# FAILED: wrong results of {', '.join(report.wrong_methods)}"]
-    return [*found, f"# OK: {_counted(len(report.results), 'line')}, none wrong"]
+    return [*found, f"# OK: {counted(len(report.results), 'line')}, none wrong"]
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, for people."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
