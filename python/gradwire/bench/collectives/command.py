@@ -37,6 +37,8 @@ def add_allreduce(parts: Any) -> None:
     add("--density", nargs="+", type=float, default=[0.01], help="k / n (default: 0.01)")
     add("--methods", nargs="+", metavar="PATTERN", help="only these, such as 'okt*' (see --list)")
     add("--repetitions", type=int, default=15, metavar="R", help="(default: %(default)s)")
+    add("--untimed", type=int, default=1, metavar="U",
+        help="steps of a method right before each timed one (default: %(default)s)")  # fmt: skip
     add("--warmup", type=int, default=2, metavar="W", help="untimed steps (default: %(default)s)")
     add("--seed", type=int, default=1, help="(default: %(default)s)")
     add("--no-peers", action="store_true", help="MPI and gradwire only")
@@ -83,7 +85,7 @@ def _chosen(options: argparse.Namespace) -> list[Method]:
     for density in options.density:
         if not 0.0 < density <= 1.0:
             raise ConfigError(f"bench allreduce: --density must be in (0, 1], got {density}")
-    for name, least in (("repetitions", 1), ("warmup", 1), ("seed", 0)):
+    for name, least in (("repetitions", 1), ("warmup", 1), ("untimed", 0), ("seed", 0)):
         value = getattr(options, name)
         if value < least:
             raise ConfigError(f"bench allreduce: --{name} must be at least {least}, got {value}")

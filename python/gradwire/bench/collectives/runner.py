@@ -30,12 +30,14 @@ class Plan:
     """What to measure: which methods, at which densities, how often.
 
     warmup: steps of each method that are not timed; the first one is checked.
+    untimed: steps of a method right before each one that is timed.
     """
 
     methods: Sequence[Method]
     densities: Sequence[float]
     repetitions: int
     warmup: int
+    untimed: int = 0
 
     @property
     def lines(self) -> list[tuple[Method, float | None]]:
@@ -164,6 +166,8 @@ class Runner:
 
     def _time(self, subject: Subject) -> None:
         """Time one step of one method, and note what it cost this rank."""
+        for _ in range(self.plan.untimed):
+            self._step(subject, nothing)
         clock, case, notes = Clock(self.job), subject.case, subject.notes
         sent, links = case.bytes_sent(), link_bytes_sent()
         self._step(subject, clock.start)

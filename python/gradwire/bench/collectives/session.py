@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace, methods: Sequence[Method], comm: Any) -> i
     job = Job(comm, options.n, options.seed)
     places: list[Place] = comm.allgather(own_place())
     densities = list(dict.fromkeys(options.density))
-    plan = Plan(methods, densities, options.repetitions, options.warmup)
+    plan = Plan(methods, densities, options.repetitions, options.warmup, options.untimed)
     agree(comm, lambda: _check_here(options, plan, job.rank, places))
     report = Report(_settings(options, plan), {}, [], [], [])
     if job.rank == 0:
@@ -97,6 +97,7 @@ def _settings(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
         "methods": [method.name for method in plan.methods],
         "repetitions": plan.repetitions,
         "warmup": plan.warmup,
+        "untimed": plan.untimed,
         "seed": options.seed,
         "threads": native.current_threads(),
         "allocator": "warm" if is_warm() else "default",

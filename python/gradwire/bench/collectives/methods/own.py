@@ -6,6 +6,7 @@ To add one, add a line to `OWN`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -34,6 +35,12 @@ NEAREST_8: Config = {"id": "qsgd", "bits": 8, "stochastic": False}
 NEAREST_4: Config = {"id": "qsgd", "bits": 4, "stochastic": False}
 
 
+@cache
+def _shared_out(numel: int) -> Floats:
+    """Return where results go; methods take turns."""
+    return aligned(numel)
+
+
 class OwnReduction(Case):
     """One bucket of n elements on its way through `Exchange`."""
 
@@ -44,7 +51,7 @@ class OwnReduction(Case):
         self._exchange = Exchange(compressor, get_schedule(schedule), self._communicator, job.seed)
         self._bucket = Bucket("bench", "gradient", job.numel)
         self._residual = OwnedResidual(job.numel) if traits.needs_residual else None
-        self._out: Floats | None = None if self._residual else aligned(job.numel)
+        self._out = _shared_out(job.numel)
         self._sparse = traits.sparse
         self._steps = self._entries = 0
         self._phases: dict[str, Phase] = {}
@@ -53,7 +60,9 @@ class OwnReduction(Case):
         """Reduce and commit, as the adapters do it."""
         start()
         begin = perf_counter()
-        reduced = self._exchange.reduce(self._bucket, gradient, self._steps, self._residual)
+        reduced = self._exchange.reduce(
+            self._bucket, gradient, self._steps, self._residual, self._out
+        )
         exchanged = perf_counter()
         if not reduced.finite:
             raise GradwireError("bench allreduce: an exchange of finite gradients is not finite")
@@ -65,8 +74,7 @@ class OwnReduction(Case):
     def _committed(self, reduced: Reduced) -> Floats:
         scale = 1.0 / self._communicator.size
         if self._residual is not None:
-            return reduced.commit(self._residual, scale)
-        assert self._out is not None
+            return reduced.commit(self._residual, scale, self._out)
         reduced.write(self._out, scale)
         return self._out
 
