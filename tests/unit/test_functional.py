@@ -57,20 +57,30 @@ def test_result_and_residual_are_the_models(size: int, density: float) -> None:
 @pytest.mark.parametrize("values", ["float32", "bf16", "int8"])
 @pytest.mark.parametrize("given_out", [False, True])
 def test_owned_residuals_do_as_arrays_do(values: str, given_out: bool) -> None:
-    """The same results and residuals, also where the result goes into the gradient."""
+    """The same results and residuals, also where the result goes into the gradient.
 
-    def rank(communicator: Communicator) -> None:
-        array, owned = np.zeros(SHAPE, np.float32), OwnedResidual(NUMEL)
+    Each in calls of its own: whose residual an owner's rounding goes to depends on the regions, and
+    these on what was exchanged before.
+    """
+
+    def steps(communicator: Communicator, owned: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+        array, residual = np.zeros(SHAPE, np.float32), OwnedResidual(NUMEL)
+        seen = []
         for step in range(4):
             gradient = values_of(communicator.rank, step)
-            expected = sparse_allreduce(gradient, 0.1, communicator, array, values=values)
-            out = gradient if given_out else None
-            got = sparse_allreduce(gradient, 0.1, communicator, owned, out, values=values)
-            assert (got is gradient) == given_out
-            assert_same_bits(got, expected)
-            assert_same_bits(owned.values, array.reshape(-1))
+            out = gradient if given_out and owned else None
+            kept = residual if owned else array
+            got = sparse_allreduce(gradient, 0.1, communicator, kept, out, values=values)
+            assert (got is gradient) == (out is not None)
+            seen.append((got.copy(), (residual.values if owned else array.reshape(-1)).copy()))
+        return seen
 
-    on_ranks(3, rank)
+    with_arrays = on_ranks(3, lambda communicator: steps(communicator, owned=False))
+    with_owned = on_ranks(3, lambda communicator: steps(communicator, owned=True))
+    for expected_steps, got_steps in zip(with_arrays, with_owned, strict=True):
+        for expected, got in zip(expected_steps, got_steps, strict=True):
+            assert_same_bits(got[0], expected[0])
+            assert_same_bits(got[1], expected[1])
 
 
 def test_values_are_rounded_as_asked() -> None:
