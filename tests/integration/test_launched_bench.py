@@ -91,6 +91,7 @@ def _check_content(content: dict[str, Any]) -> None:
         assert all(s >= o > 0 for s, o in zip(row["seconds"], slowest, strict=True))
 
 
+@pytest.mark.deep
 def test_phases_and_one_rank() -> None:
     job = bench(1, "--n", "1000", "--methods", "oktopk/*", "--phases", "--no-peers")
     assert job.returncode == 0, job.stdout
@@ -99,6 +100,7 @@ def test_phases_and_one_rank() -> None:
         assert f" {name} " in job.stdout
 
 
+@pytest.mark.deep
 def test_tuned_launches_are_told_from_others() -> None:
     tuned = {MCA_PREFIX + name: value for name, value in TUNED.items()}
     job = bench(2, "--n", "10", "--methods", "dense/mpi", **tuned)
@@ -153,6 +155,7 @@ def test_a_peer_that_cannot_run_is_left_out(tmp_path: Path) -> None:
     assert [row[0] for row in table(job.stdout)] == ["dense/mpi"]
 
 
+@pytest.mark.deep
 def test_bytes_of_emulated_links(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     words = ["--n", "250000", "--repetitions", "2", "--json", str(path)]

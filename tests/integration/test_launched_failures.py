@@ -251,7 +251,7 @@ def test_rank_that_does_not_call(tmp_path: Path) -> None:
         assert "waiting for ranks [1]" in seen[rank].text, seen
 
 
-@pytest.mark.parametrize("end", ["raise", "exit"])
+@pytest.mark.parametrize("end", ["raise", pytest.param("exit", marks=pytest.mark.deep)])
 def test_job_ends_although_a_rank_is_stuck(end: str, tmp_path: Path) -> None:
     """Whether the error is raised to the end or caught: nobody waits in MPI_Finalize for ever."""
     case = Case("oktopk", "stopped for good", "gather", 1)
@@ -263,7 +263,7 @@ def test_job_ends_although_a_rank_is_stuck(end: str, tmp_path: Path) -> None:
     assert all(own.seconds < DEADLINE + MARGIN for own in seen.values())
 
 
-@pytest.mark.parametrize("fault", ["raises", "interrupted"])
+@pytest.mark.parametrize("fault", ["raises", pytest.param("interrupted", marks=pytest.mark.deep)])
 def test_uncaught_error_ends_the_job(fault: str, tmp_path: Path) -> None:
     case = Case("oktopk", fault, "split", 2)
     job = start(tmp_path, 3, [case], "raise", PATIENT)

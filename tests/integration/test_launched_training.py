@@ -113,6 +113,7 @@ def _check_bytes(rows: dict[str, Any], numel: int) -> None:
     assert sparse[2]["bytes_sent"] - sparse[1]["bytes_sent"] < 10 * numel / 2
 
 
+@pytest.mark.deep
 def test_times_without_curves_on_one_rank(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     job = bench(1, *SMALL, "--steps", "6", "--methods", "oktopk/topk", "--json", str(path))
@@ -158,12 +159,14 @@ def test_the_verdict_names_what_is_wrong(wrong: Tried) -> None:
     assert verdict == ["# FAILED: wrong results of Loses, Forgets, Differs"]
 
 
+@pytest.mark.deep
 def test_a_rank_that_fails_ends_the_job(tmp_path: Path) -> None:
     job = tried(tmp_path / "f.json", "FailsOnce")
     assert job.returncode != 0
     assert "the disk is full" in job.stdout
 
 
+@pytest.mark.deep
 def test_bytes_of_emulated_links(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     words = [*SMALL, "--steps", "9", "--json", str(path)]
