@@ -268,6 +268,7 @@ def main(folder: Path, end: str, cases: list[Case]) -> None:
     for number, case in enumerate(cases):
         reports = [report_of(number, rank) for rank in range(world.size) if rank != case.culprit]
         communicator = MpiCommunicator(world)
+        world.Barrier()  # lest the culprit fail while others still make theirs
         witness = exchanged(communicator, case, act_of(case.fault, reports))
         path = report_of(number, world.rank)
         path.with_suffix(".part").write_text(json.dumps(asdict(witness)), encoding="utf-8")
