@@ -13,8 +13,8 @@ from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.index_codecs import choose_codec
 from gradwire.payload import Payload
-from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
+from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.base import Correction, Outcome, Report, Schedule
 from gradwire.schedules.ownership import add_encoded
 from gradwire.values import FLOAT32, plain
 from gradwire.wire import Expected, Kind, Message, decode, encode
@@ -26,14 +26,10 @@ class Allgather(Schedule):
 
     id: ClassVar[str] = "allgather"
 
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce the payloads of all ranks (see :meth:`Schedule.exchange`)."""
-        report = Report(selected=len(payload.indices))
-        with report.phase("agree", communicator):
-            if not agree(agreement, payload.finite(), communicator):
-                return not_finite(report)
+        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
         expected = Expected(
             Kind.PAYLOAD,
             agreement.tag,
@@ -59,8 +55,6 @@ class Allgather(Schedule):
             messages = [decode(each, expected, rank) for rank, each in enumerate(received)]
         reduced = _sum(messages, payload)
         report.reduced = report.winners = len(reduced.indices)
-        if not reduced.finite():
-            return not_finite(report)
         correction = Correction()
         if not values.format.exact:
             correction = Correction(((payload.indices, payload.values - values.decode()),))

@@ -19,9 +19,9 @@ from gradwire.communicators.base import Communicator
 from gradwire.cost import Case, Link, Rates, measure_link, measure_rates, predict
 from gradwire.payload import Payload
 from gradwire.recent import Recent
-from gradwire.schedules.agreement import Agreement, agree
+from gradwire.schedules.agreement import Agreement
 from gradwire.schedules.allgather import Allgather
-from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
+from gradwire.schedules.base import Outcome, Report, Schedule
 from gradwire.schedules.dense import Dense
 from gradwire.schedules.oktopk import OkTopk
 from gradwire.schedules.split_gather import SplitGather
@@ -65,20 +65,17 @@ class Auto(Schedule):
         self._links: weakref.WeakKeyDictionary[Communicator, Link] = weakref.WeakKeyDictionary()
         self._rates: Recent[float, Rates] = Recent()
 
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce the payloads of all ranks (see :meth:`Schedule.exchange`)."""
+        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
         key = (payload.numel, payload.budget, len(payload.dense))
         if key not in self.choices:
-            # Before anything else goes over the links: all ranks must be about to do the same.
-            if not agree(agreement, payload.finite(), communicator):
-                return not_finite(Report())
             self.choices[key] = self._choose(payload, communicator)
             if communicator.rank == 0:
                 _log.info("schedule for %s elements, %s entries: %s", *key[:2], self.choices[key])
         chosen = self._schedules[self.choices[key].schedule]
-        return chosen.exchange(payload, agreement, communicator)
+        return chosen.reduce(payload, agreement, communicator, report)
 
     def config(self) -> dict[str, Any]:
         """Return the configuration."""

@@ -18,7 +18,7 @@ from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
 from gradwire.payload import NO_INDICES, Float32, Indices, Payload
-from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.agreement import Agreement, agree
 from gradwire.values import NO_VALUES
 
 
@@ -152,20 +152,6 @@ class Schedule(abc.ABC):
                 f"use schedule {self.instead!r}"
             )
 
-    def check_sparse(self, compressor: Any) -> None:
-        """Refuse a compressor that sends neither entries nor summable dense values.
-
-        Raises:
-            ConfigError: naming the schedule that serves all compressors.
-        """
-        traits = compressor.traits
-        if not (traits.sparse or traits.summable):
-            raise ConfigError(
-                f"schedule {self.id!r} needs a sparse compressor, got {compressor!r}; "
-                f"use schedule {self.instead!r}"
-            )
-
-    @abc.abstractmethod
     def exchange(
         self, payload: Payload, agreement: Agreement, communicator: Communicator
     ) -> Outcome:
@@ -175,6 +161,18 @@ class Schedule(abc.ABC):
             AgreementError: on all ranks, if they are not about to do the same.
             WireError, CommunicationError: a message was bad or did not come.
         """
+        report = Report(selected=len(payload.indices))
+        with report.phase("agree", communicator):
+            if not agree(agreement, payload.finite(), communicator):
+                return not_finite(report)
+        outcome = self.reduce(payload, agreement, communicator, report)
+        return outcome if outcome.reduced.finite() else not_finite(report)
+
+    @abc.abstractmethod
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
+    ) -> Outcome:
+        """Reduce what all ranks have agreed on; collective. Sums may turn out not to be finite."""
 
     @abc.abstractmethod
     def config(self) -> dict[str, Any]:

@@ -13,10 +13,9 @@ from typing import Any, ClassVar
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
 from gradwire.payload import NO_INDICES, Payload
-from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Outcome, Report, Schedule, not_finite
-from gradwire.schedules.ownership import Layout, gather, split
-from gradwire.schedules.regions import equal_regions
+from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.base import Outcome, Report, Schedule
+from gradwire.schedules.ownership import split_and_gather
 
 
 @dataclass
@@ -27,23 +26,13 @@ class Dense(Schedule):
     moves_dense: ClassVar[bool] = True
     needs: ClassVar[str | None] = "summable"
 
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce the dense values of all ranks (see :meth:`Schedule.exchange`)."""
+        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
         if payload.numel:
             raise ConfigError("schedule 'dense' cannot move entries; use schedule 'allgather'")
-        report = Report()
-        with report.phase("agree", communicator):
-            if not agree(agreement, payload.finite(), communicator):
-                return not_finite(report)
-        layout = Layout.of(payload, equal_regions(0, communicator.size))
-        with report.phase("split", communicator):
-            owned, _ = split(payload, layout, agreement, communicator)
-        with report.phase("gather", communicator):
-            reduced = gather(owned, payload, layout, agreement, communicator).reduced
-        if not reduced.finite():
-            return not_finite(report)
+        reduced = split_and_gather(payload, agreement, communicator, report).reduced
         return Outcome(True, reduced, NO_INDICES, report)
 
     def config(self) -> dict[str, Any]:

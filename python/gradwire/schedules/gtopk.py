@@ -33,9 +33,9 @@ from gradwire import kernels
 from gradwire.communicators.base import Bytes, Communicator
 from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
-from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
-from gradwire.schedules.dense import Dense
+from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.base import Correction, Outcome, Report
+from gradwire.schedules.sparse import SparseSchedule
 from gradwire.values import FLOAT32, plain
 from gradwire.wire import Expected, Kind, Message, decode, encode
 
@@ -45,25 +45,15 @@ _NOT_YET: Bytes = np.empty(0, np.uint8)
 
 
 @dataclass
-class GTopk(Schedule):
+class GTopk(SparseSchedule):
     """Sums sparse payloads in a tree and keeps k sums at every merge, k being the budget."""
 
     id: ClassVar[str] = "gtopk"
 
-    def check(self, compressor: Any) -> None:
-        """Refuse a compressor that sends neither entries nor summable dense values."""
-        self.check_sparse(compressor)
-
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce the payloads of all ranks (see :meth:`Schedule.exchange`)."""
-        if not payload.budget:  # nothing to select from: a dense step
-            return Dense().exchange(payload, agreement, communicator)
-        report = Report(selected=len(payload.indices))
-        with report.phase("agree", communicator):
-            if not agree(agreement, payload.finite(), communicator):
-                return not_finite(report)
+        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
         tree = _Tree(payload, agreement, communicator)
         with report.phase("merge", communicator):
             tree.merge()
@@ -71,8 +61,6 @@ class GTopk(Schedule):
         with report.phase("broadcast", communicator):
             reduced = tree.broadcast()
         report.winners = len(reduced.indices)
-        if not reduced.finite():
-            return not_finite(report)
         return Outcome(True, reduced, payload.indices, report, Correction(tuple(tree.left)))
 
     def config(self) -> dict[str, Any]:

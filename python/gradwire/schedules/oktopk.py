@@ -23,12 +23,10 @@ import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
-from gradwire.payload import Payload
-from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Correction, Outcome, Report, not_finite
-from gradwire.schedules.dense import Dense
-from gradwire.schedules.ownership import Layout, Owned, gather, split
-from gradwire.schedules.partitioned import Partitioned
+from gradwire.payload import Indices, Payload
+from gradwire.schedules.base import Report
+from gradwire.schedules.ownership import Owned
+from gradwire.schedules.partitioned import Exchanged, Partitioned, Positions
 from gradwire.schedules.winners import winners
 
 
@@ -41,46 +39,17 @@ class OkTopk(Partitioned):
 
     id: ClassVar[str] = "oktopk"
 
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
-    ) -> Outcome:
-        """Reduce the payloads of all ranks (see :meth:`Schedule.exchange`)."""
-        if not payload.budget:  # nothing to select from: a dense step
-            return Dense().exchange(payload, agreement, communicator)
-        report = Report(selected=len(payload.indices))
-        with report.phase("agree", communicator):
-            if not agree(agreement, payload.finite(), communicator):
-                return not_finite(report)
-        with report.phase("partition", communicator):
-            partition = self.partition(payload, agreement, communicator)
-        layout = Layout.of(payload, partition.boundaries)
-        with report.phase("split", communicator):
-            owned, rounded_off = split(payload, layout, agreement, communicator)
-        report.reduced = len(owned.indices)
+    def keep(
+        self, owned: Owned, exchanged: Exchanged, communicator: Communicator, report: Report
+    ) -> tuple[Owned, int]:
+        """Return the winners among this owner's sums, and the largest number of any owner's."""
+        partition, k = exchanged.partition, exchanged.payload.budget
         with report.phase("select", communicator):
-            owned, partition.guess = _keep_winners(
-                owned, payload.budget, communicator, partition.guess
-            )
-        with report.phase("gather", communicator):
-            gathered = gather(owned, payload, layout, agreement, communicator)
-        reduced = gathered.reduced
-        report.winners = len(reduced.indices)
-        report.imbalance = self.note(partition, gathered)
-        if not reduced.finite():
-            return not_finite(report)
-        delivered, positions = kernels.intersect(payload.indices, reduced.indices)
-        left = []  # what rounding took away of the delivered entries, and of this owner's winners
-        if rounded_off is not None:
-            left.append((delivered, rounded_off[positions]))
-        if gathered.values_left is not None:
-            left.append((owned.indices, gathered.values_left))
-        return Outcome(True, reduced, delivered, report, Correction(tuple(left)))
+            # Inf in a sum is the largest magnitude there is: it wins, and so all ranks know.
+            chosen, partition.guess = winners(owned.values, k, communicator, partition.guess)
+            at = np.flatnonzero(chosen)
+            return replace(owned, indices=owned.indices[at], values=owned.values[at]), k
 
-
-def _keep_winners(
-    owned: Owned, k: int, communicator: Communicator, guess: int
-) -> tuple[Owned, int]:
-    # Inf in a sum is the largest magnitude there is: it wins and so becomes known to all ranks.
-    chosen, guess = winners(owned.values, k, communicator, guess)
-    at = np.flatnonzero(chosen)
-    return replace(owned, indices=owned.indices[at], values=owned.values[at]), guess
+    def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
+        """Return this rank's entries that won, and where among all of its entries they are."""
+        return kernels.intersect(payload.indices, reduced.indices)

@@ -17,6 +17,7 @@ from gradwire.communicators.base import Communicator
 from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.base import Report
 from gradwire.schedules.regions import Boundaries, equal_regions, slices_of
 from gradwire.values import FLOAT32, Encoded, ValueFormat, plain
 from gradwire.wire import Expected, Kind, Message, decode, encode
@@ -135,12 +136,14 @@ class Gathered:
         loads: every owner's load.
         values_left: (count,) float32 for this owner's entries; None if nothing was rounded.
         dense_left: float32 for this owner's slice of the dense values; None likewise.
+        dense_begin: where that slice begins.
     """
 
     reduced: Payload
     loads: list[int]
     values_left: Float32 | None
     dense_left: Float32 | None
+    dense_begin: int
 
 
 def gather(
@@ -186,7 +189,23 @@ def gather(
         [each.load for each in received],
         None if values.format.exact else owned.values - values.decode(),
         None if dense.format.exact else owned.dense - dense.decode(),
+        layout.dense_of(rank).start,
     )
+
+
+def split_and_gather(
+    payload: Payload,
+    agreement: Agreement,
+    communicator: Communicator,
+    report: Report,
+    dense_format: ValueFormat | None = None,
+) -> Gathered:
+    """Reduce a payload without entries; collective. ``dense_format`` is as in `gather`."""
+    layout = Layout.of(payload, equal_regions(0, communicator.size))
+    with report.phase("split", communicator):
+        owned, _ = split(payload, layout, agreement, communicator)
+    with report.phase("gather", communicator):
+        return gather(owned, payload, layout, agreement, communicator, dense_format)
 
 
 def _joined(received: list[Message], payload: Payload) -> Payload:

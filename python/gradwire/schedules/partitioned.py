@@ -6,22 +6,25 @@ the others. The result of an exchange does not depend on them, so they are no pa
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
-from gradwire.payload import Payload
+from gradwire.payload import Indices, Payload
 from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement
-from gradwire.schedules.base import Schedule
-from gradwire.schedules.ownership import Gathered
+from gradwire.schedules.base import Correction, Outcome, Report
+from gradwire.schedules.ownership import Gathered, Layout, Owned, gather, split
 from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
+from gradwire.schedules.sparse import SparseSchedule
 
 Counts = npt.NDArray[np.uint32]
+Positions = npt.NDArray[np.int64] | slice
 
 # The busiest owner's share over the mean, of what it receives and tells, that has the regions cut
 # anew, and exchanges in between: a cut costs about a millisecond over links of 1 Gbit/s.
@@ -51,9 +54,19 @@ class Partition:
     drifted: bool = False
 
 
+class Exchanged(NamedTuple):
+    """What an exchange is about: what this rank brought, and who owns what of it."""
+
+    payload: Payload
+    partition: Partition
+    layout: Layout
+
+
 @dataclass
-class Partitioned(Schedule):
+class Partitioned(SparseSchedule):
     """Base of schedules that move entries to the owners of regions.
+
+    They say which sums an owner keeps, and which entries that delivers.
 
     Attributes:
         repartition_every: exchanges after which the regions are cut anew.
@@ -76,10 +89,6 @@ class Partitioned(Schedule):
                 f"{who}: largest_imbalance must be >= 1, got {self.largest_imbalance}"
             )
 
-    def check(self, compressor: Any) -> None:
-        """Refuse a compressor that sends neither entries nor summable dense values."""
-        self.check_sparse(compressor)
-
     def config(self) -> dict[str, Any]:
         """Return the configuration."""
         return {
@@ -87,6 +96,43 @@ class Partitioned(Schedule):
             "repartition_every": self.repartition_every,
             "largest_imbalance": self.largest_imbalance,
         }
+
+    @abc.abstractmethod
+    def keep(
+        self, owned: Owned, exchanged: Exchanged, communicator: Communicator, report: Report
+    ) -> tuple[Owned, int]:
+        """Return what this owner tells of its sums; collective.
+
+        The second result is the number of sums that no owner exceeds, the same on all ranks.
+        """
+
+    @abc.abstractmethod
+    def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
+        """Return this rank's entries that got through, and where among its entries they are."""
+
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
+    ) -> Outcome:
+        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
+        with report.phase("partition", communicator):
+            partition = self.partition(payload, agreement, communicator)
+        layout = Layout.of(payload, partition.boundaries)
+        with report.phase("split", communicator):
+            owned, rounded_off = split(payload, layout, agreement, communicator)
+        report.reduced = len(owned.indices)
+        kept, most = self.keep(owned, Exchanged(payload, partition, layout), communicator, report)
+        with report.phase("gather", communicator):
+            gathered = gather(kept, payload, layout, agreement, communicator, most=most)
+        reduced = gathered.reduced
+        report.winners = len(reduced.indices)
+        report.imbalance = self.note(partition, gathered)
+        delivered, positions = self.delivered(payload, reduced)
+        left = []  # what rounding took away of the delivered entries, and of this owner's sums
+        if rounded_off is not None:
+            left.append((delivered, rounded_off[positions]))
+        if gathered.values_left is not None:
+            left.append((kept.indices, gathered.values_left))
+        return Outcome(True, reduced, delivered, report, Correction(tuple(left)))
 
     def partition(
         self, payload: Payload, agreement: Agreement, communicator: Communicator

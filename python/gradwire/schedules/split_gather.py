@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
 from gradwire.payload import NO_INDICES, Payload
-from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Correction, Outcome, Report, Schedule, not_finite
-from gradwire.schedules.ownership import Layout, gather, split
-from gradwire.schedules.regions import equal_regions
+from gradwire.schedules.agreement import Agreement
+from gradwire.schedules.base import Correction, Outcome, Report, Schedule
+from gradwire.schedules.ownership import split_and_gather
 from gradwire.values import format_named
 
 
@@ -48,27 +47,16 @@ class SplitGather(Schedule):
                 "use schedule 'oktopk'"
             )
 
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce the dense values of all ranks (see :meth:`Schedule.exchange`)."""
+        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
         if payload.numel:
             raise ConfigError("schedule 'split_gather' cannot move entries; use 'oktopk'")
-        report = Report()
-        with report.phase("agree", communicator):
-            if not agree(agreement, payload.finite(), communicator):
-                return not_finite(report)
-        layout = Layout.of(payload, equal_regions(0, communicator.size))
-        with report.phase("split", communicator):
-            owned, _ = split(payload, layout, agreement, communicator)
-        with report.phase("gather", communicator):
-            gathered = gather(owned, payload, layout, agreement, communicator, self._format)
-        if not gathered.reduced.finite():
-            return not_finite(report)
+        gathered = split_and_gather(payload, agreement, communicator, report, self._format)
         correction = Correction()
         if gathered.dense_left is not None:
-            begin = layout.dense_of(communicator.rank).start
-            correction = Correction(begin=begin, dense=gathered.dense_left)
+            correction = Correction(begin=gathered.dense_begin, dense=gathered.dense_left)
         return Outcome(True, gathered.reduced, NO_INDICES, report, correction)
 
     def config(self) -> dict[str, Any]:

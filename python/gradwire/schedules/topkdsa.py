@@ -24,12 +24,10 @@ import numpy as np
 
 from gradwire.communicators.base import Communicator
 from gradwire.index_codecs import choose_codec
-from gradwire.payload import Payload
-from gradwire.schedules.agreement import Agreement, agree
-from gradwire.schedules.base import Correction, Outcome, Report, not_finite
-from gradwire.schedules.dense import Dense
-from gradwire.schedules.ownership import Layout, Owned, gather, split
-from gradwire.schedules.partitioned import Partitioned
+from gradwire.payload import Indices, Payload
+from gradwire.schedules.base import Report
+from gradwire.schedules.ownership import Owned
+from gradwire.schedules.partitioned import Exchanged, Partitioned, Positions
 from gradwire.values import Plain, ValueFormat
 
 
@@ -42,39 +40,20 @@ class TopkDsa(Partitioned):
 
     id: ClassVar[str] = "topkdsa"
 
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
-    ) -> Outcome:
-        """Reduce the payloads of all ranks (see :meth:`Schedule.exchange`)."""
-        if not payload.budget:  # nothing to select from: a dense step
-            return Dense().exchange(payload, agreement, communicator)
-        report = Report(selected=len(payload.indices))
-        with report.phase("agree", communicator):
-            if not agree(agreement, payload.finite(), communicator):
-                return not_finite(report)
-        with report.phase("partition", communicator):
-            partition = self.partition(payload, agreement, communicator)
-        layout = Layout.of(payload, partition.boundaries)
-        with report.phase("split", communicator):
-            owned, rounded_off = split(payload, layout, agreement, communicator)
-        report.reduced = len(owned.indices)
+    def keep(
+        self, owned: Owned, exchanged: Exchanged, communicator: Communicator, report: Report
+    ) -> tuple[Owned, int]:
+        """Return all of this owner's sums, and the largest number of any owner's."""
+        payload, region = exchanged.payload, exchanged.layout.region_of(communicator.rank)
         with report.phase("gather", communicator):
-            region = layout.region_of(communicator.rank)
-            owned = _filled(owned, *region, payload.value_format, communicator.byte_seconds)
-            # All ranks' entries may lie in one region; filling it at most doubles them.
-            most = 2 * payload.budget * communicator.size
-            gathered = gather(owned, payload, layout, agreement, communicator, most=most)
-        reduced = gathered.reduced
-        report.winners = len(reduced.indices)
-        report.imbalance = self.note(partition, gathered)
-        if not reduced.finite():
-            return not_finite(report)
-        left = []  # what rounding took away of this rank's entries, and of this owner's sums
-        if rounded_off is not None:
-            left.append((payload.indices, rounded_off))
-        if gathered.values_left is not None:
-            left.append((owned.indices, gathered.values_left))
-        return Outcome(True, reduced, payload.indices, report, Correction(tuple(left)))
+            filled = _filled(owned, *region, payload.value_format, communicator.byte_seconds)
+        # All ranks' entries may lie in one region; filling it at most doubles them.
+        return filled, 2 * payload.budget * communicator.size
+
+    def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
+        """Return all of this rank's entries."""
+        del reduced
+        return payload.indices, slice(None)
 
 
 def _filled(
