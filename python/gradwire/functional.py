@@ -18,7 +18,7 @@ from gradwire.arrays import (
     write_back,
 )
 from gradwire.communicators import Communicator, MpiCommunicator
-from gradwire.communicators.mpi import import_mpi
+from gradwire.communicators.mpi_library import import_mpi
 from gradwire.compressors import Compressor, TopK, with_values
 from gradwire.errors import ConfigError
 from gradwire.exchange import Bucket, Exchange

@@ -25,7 +25,7 @@ import numpy as np
 
 from gradwire import sparse_allreduce
 from gradwire.communicators import Communicator
-from gradwire.communicators.base import resolve_deadline
+from gradwire.communicators.polling import resolve_deadline
 from gradwire.compressors import NoCompression, TopK
 from gradwire.errors import AgreementError, ConfigError
 from gradwire.exchange import Bucket, Exchange

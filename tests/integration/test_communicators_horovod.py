@@ -45,6 +45,11 @@ def test_failures(communicator: HorovodCommunicator, name: str) -> None:
     FAILURE_CHECKS[name](communicator)
 
 
+def test_no_subgroups(communicator: HorovodCommunicator) -> None:
+    with pytest.raises(ConfigError, match="HorovodCommunicator: its transport knows no subgroups"):
+        communicator.subgroup([communicator.rank])
+
+
 def test_beside_horovods_own_operations(communicator: HorovodCommunicator) -> None:
     """Operations that Horovod has pending neither block ours nor mix with them."""
     import torch

@@ -13,9 +13,12 @@ from mpi4py import MPI
 from gradwire.communicators import MpiCommunicator
 from gradwire.errors import ConfigError
 from gradwire.testing.communicators import CHECKS, FAILURE_CHECKS, exchange_sized, uneven_size
+from gradwire.testing.subgroups import SUBGROUP_CHECKS, SUBGROUP_FAILURE_CHECKS
 
 pytestmark = pytest.mark.parallel
 DEADLINE = 60.0  # seconds
+ALL_CHECKS = {**CHECKS, **SUBGROUP_CHECKS}
+ALL_FAILURE_CHECKS = {**FAILURE_CHECKS, **SUBGROUP_FAILURE_CHECKS}
 
 
 @pytest.fixture
@@ -27,14 +30,14 @@ def communicator() -> Iterator[MpiCommunicator]:
     made.close()
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", ALL_CHECKS)
 def test_conformance(communicator: MpiCommunicator, name: str) -> None:
-    CHECKS[name](communicator)
+    ALL_CHECKS[name](communicator)
 
 
-@pytest.mark.parametrize("name", FAILURE_CHECKS)
+@pytest.mark.parametrize("name", ALL_FAILURE_CHECKS)
 def test_failures(communicator: MpiCommunicator, name: str) -> None:
-    FAILURE_CHECKS[name](communicator)
+    ALL_FAILURE_CHECKS[name](communicator)
 
 
 def test_window_of_one(communicator: MpiCommunicator) -> None:

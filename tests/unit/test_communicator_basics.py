@@ -14,8 +14,8 @@ from gradwire.communicators import (
     MpiCommunicator,
     Simulation,
 )
-from gradwire.communicators.base import as_bytes, resolve_deadline
-from gradwire.communicators.polling import LONGEST_SLEEP, Patience
+from gradwire.communicators.messages import as_bytes
+from gradwire.communicators.polling import LONGEST_SLEEP, Patience, resolve_deadline
 from gradwire.errors import ConfigError, MissingDependencyError, PeerError, WireError
 
 

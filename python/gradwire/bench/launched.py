@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradwire.bench.collectives.places import Place, as_json, share_a_clock, untuned
-from gradwire.communicators.mpi import import_mpi
+from gradwire.communicators.mpi_library import import_mpi
 from gradwire.errors import ConfigError, GradwireError
 from gradwire.testing.parallel import abort_job
 

@@ -20,41 +20,21 @@ from __future__ import annotations
 import abc
 import contextlib
 import itertools
-import math
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from gradwire.communicators.messages import Buffer, Bytes, as_bytes, check_received
+from gradwire.communicators.reduction import (
+    Array,
+    ReduceOp,
+    check_reducible,
+    part_bounds,
+    reduce_in_rank_order,
+    typed,
+)
+from gradwire.communicators.standing import Standing
 from gradwire.errors import CommunicationError, ConfigError, PeerError, WireError
-
-Bytes = npt.NDArray[np.uint8]
-Array = npt.NDArray[Any]
-Buffer = bytes | bytearray | memoryview | Bytes
-ReduceOp = Literal["sum", "max"]
-
-DEFAULT_DEADLINE = 300.0  # seconds
-DEADLINE_VARIABLE = "GRADWIRE_DEADLINE"
-
-
-@dataclass
-class Counters:
-    """What one rank exchanged with others: message bytes, without the framing of a transport.
-
-    Messages to oneself and barriers are not counted; empty messages count as messages. An
-    `allreduce` counts as the base class's algorithm, whatever the transport does inside.
-    """
-
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    messages_sent: int = 0
-
-    def reset(self) -> None:
-        """Set everything to zero."""
-        self.bytes_sent = self.bytes_received = self.messages_sent = 0
 
 
 class Communicator(abc.ABC):
@@ -64,19 +44,53 @@ class Communicator(abc.ABC):
         rank: number of this rank, 0 <= rank < size.
         size: number of ranks.
         name: the transport, for messages to people: "mpi", "horovod", "simulated".
-        counters: bytes and messages so far.
+        counters: bytes and messages so far, those of its subgroups and its parent included.
         byte_seconds: about what a byte costs on its links; senders may choose shorter codes by it.
     """
 
     name: str = "communicator"
     byte_seconds: float = 8e-9  # 1 Gbit/s
 
-    def __init__(self, rank: int, size: int) -> None:
+    def __init__(self, rank: int, size: int, standing: Standing | None = None) -> None:
         self.rank = rank
         self.size = size
-        self.counters = Counters()
-        self._unusable: CommunicationError | None = None
-        self._work: Iterator[object] = iter(())
+        self._standing = standing or Standing()
+        self.counters = self._standing.counters
+        self._subgroups: dict[tuple[int, ...], Communicator] = {}
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """For every rank, a name of the host that it runs on; one for all where nobody knows."""
+        return [""] * self.size
+
+    def subgroup(self, ranks: Sequence[int]) -> Communicator:
+        """Return the communicator of some of these ranks; only they need to call, all of them.
+
+        It is made at the first call with these ranks, kept, and closed with this one. Counters,
+        the work to do while waiting and failures are common to both: a rank that gives up in one
+        is known in the other.
+
+        Args:
+            ranks: increasing; this rank is one of them.
+
+        Raises:
+            ConfigError: other ranks, or the transport knows no subgroups.
+        """
+        members = tuple(int(rank) for rank in ranks)
+        increasing = all(low < high for low, high in itertools.pairwise(members))
+        inside = self.rank in members and members[0] >= 0 and members[-1] < self.size
+        if not (increasing and inside):
+            raise ConfigError(
+                f"subgroup: expected increasing ranks below {self.size}, {self.rank}, this one, "
+                f"among them, got {list(members)}"
+            )
+        if members not in self._subgroups:
+            self._subgroups[members] = self._make_subgroup(members)
+        return self._subgroups[members]
+
+    def _make_subgroup(self, ranks: tuple[int, ...]) -> Communicator:
+        """Do `subgroup` with checked ranks; transports that can do it override this."""
+        raise ConfigError(f"{type(self).__name__}: its transport knows no subgroups; use MPI")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(rank={self.rank}, size={self.size})"
@@ -151,7 +165,7 @@ class Communicator(abc.ABC):
         """
         array = check_reducible(array, op)
         operation = f"allreduce {op} of {array.dtype}[{array.size}]"
-        bounds = _part_bounds(array.size, self.size)
+        bounds = part_bounds(array.size, self.size)
         limit = -(-array.size // self.size) * array.itemsize
         parts = [array[begin:end].view(np.uint8) for begin, end in itertools.pairwise(bounds)]
         received = self._counted(parts, limit, operation)
@@ -160,7 +174,7 @@ class Communicator(abc.ABC):
         gathered = self._counted([total.view(np.uint8)] * self.size, limit, operation)
         with self._guarded():
             return np.concatenate(
-                [_typed(gathered[p], array.dtype, parts[p].size, p) for p in range(self.size)]
+                [typed(gathered[p], array.dtype, parts[p].size, p) for p in range(self.size)]
             )
 
     def barrier(self) -> None:
@@ -175,17 +189,17 @@ class Communicator(abc.ABC):
         A step should take well below a millisecond. What is left of them is done at the end of the
         block, unless it ends with an error.
         """
-        self._work = work
+        self._standing.work = work
         try:
             yield
         finally:
-            self._work = iter(())
+            self._standing.work = iter(())
         for _ in work:
             pass
 
     def _use_wait(self) -> bool:
         """Do a step of the work for which there is time; tell whether there was any."""
-        return next(self._work, self) is not self
+        return next(self._standing.work, self) is not self
 
     def fail(self, error: BaseException) -> None:
         """Tell the peers that this rank gives up; their operations raise PeerError with its text.
@@ -193,10 +207,10 @@ class Communicator(abc.ABC):
         Never raises. Does nothing after the first call, or when a peer has given up already.
         Operations call it themselves when they raise anything but a ConfigError.
         """
-        if self._unusable is not None:
+        if self._standing.unusable is not None:
             return
         text = f"{type(error).__name__}: {error}".removesuffix(": ")  # some have nothing to say
-        self._unusable = CommunicationError(f"rank {self.rank} gave up earlier: {text}")
+        self._standing.unusable = CommunicationError(f"rank {self.rank} gave up earlier: {text}")
         with contextlib.suppress(Exception):
             self._tell_peers(text)
 
@@ -232,8 +246,8 @@ class Communicator(abc.ABC):
         """Make the peers' current or next operation raise PeerError with `text`."""
 
     def _check_usable(self) -> None:
-        if self._unusable is not None:
-            raise type(self._unusable)(str(self._unusable))
+        if self._standing.unusable is not None:
+            raise type(self._standing.unusable)(str(self._standing.unusable))
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -242,7 +256,7 @@ class Communicator(abc.ABC):
         try:
             yield
         except PeerError as error:
-            self._unusable = PeerError(str(error))
+            self._standing.unusable = PeerError(str(error))
             raise
         except BaseException as error:
             self.fail(error)
@@ -285,95 +299,8 @@ class Communicator(abc.ABC):
 
     def _count_allreduce(self, array: Array) -> None:
         """Count an allreduce that the transport did itself as the default would have."""
-        bounds = _part_bounds(array.size, self.size)
+        bounds = part_bounds(array.size, self.size)
         own = (bounds[self.rank + 1] - bounds[self.rank]) * array.itemsize
         scattered, gathered = array.nbytes - own, own * (self.size - 1)
         self._count(scattered, gathered, self.size - 1)
         self._count(gathered, scattered, self.size - 1)
-
-
-def as_bytes(buffer: Buffer, what: str) -> Bytes:
-    """Return a flat uint8 view of a contiguous buffer; anything else is a ConfigError."""
-    if isinstance(buffer, np.ndarray):
-        if buffer.dtype != np.uint8 or not buffer.flags.c_contiguous:
-            raise ConfigError(
-                f"{what}: expected a contiguous uint8 array, got {buffer.dtype} with "
-                f"strides {buffer.strides}; use np.ascontiguousarray(a).view(np.uint8)"
-            )
-        return buffer if buffer.ndim == 1 else buffer.reshape(-1)
-    if not isinstance(buffer, (bytes, bytearray, memoryview)):
-        raise ConfigError(
-            f"{what}: expected bytes, memoryview or a uint8 array, got {type(buffer).__name__}"
-        )
-    view = memoryview(buffer)
-    if not view.contiguous:
-        raise ConfigError(f"{what}: expected contiguous bytes, got a strided memoryview")
-    return np.frombuffer(view, np.uint8) if view.nbytes else np.empty(0, np.uint8)
-
-
-def check_reducible(array: Array, op: str) -> Array:
-    """Return `array` contiguous if `allreduce` can take it; raise ConfigError otherwise."""
-    if op not in ("sum", "max"):
-        raise ConfigError(f"allreduce: op must be 'sum' or 'max', got {op!r}")
-    if not isinstance(array, np.ndarray) or array.ndim != 1:
-        raise ConfigError("allreduce: expected a 1-D NumPy array")
-    if array.dtype.kind not in "iuf" or not array.dtype.isnative:
-        raise ConfigError(
-            f"allreduce: expected integers or floats in native byte order, got {array.dtype}"
-        )
-    return np.ascontiguousarray(array)
-
-
-def check_received(size: int, limit: int, peer: int, operation: str) -> None:
-    """Raise WireError if a message from `peer` is longer than all ranks agreed on."""
-    if size > limit:
-        raise WireError(
-            f"{operation}: rank {peer} sent at least {size} B, the limit is {limit} B; "
-            "all ranks must pass the same limit"
-        )
-
-
-def resolve_deadline(deadline: float | None) -> float:
-    """Return seconds without progress after which an operation gives up.
-
-    `None` means the environment variable GRADWIRE_DEADLINE, or 300 s without one.
-    """
-    source = "deadline"
-    if deadline is None:
-        source = DEADLINE_VARIABLE
-        text = os.environ.get(DEADLINE_VARIABLE, str(DEFAULT_DEADLINE))
-        try:
-            deadline = float(text)
-        except ValueError:
-            raise ConfigError(f"{source}: expected seconds, got {text!r}") from None
-    if math.isnan(deadline) or deadline <= 0:
-        raise ConfigError(f"{source}: expected seconds > 0, got {deadline}")
-    return deadline
-
-
-def _part_bounds(length: int, size: int) -> list[int]:
-    """Cut `length` elements into `size` parts that differ by at most one element."""
-    return [length * part // size for part in range(size + 1)]
-
-
-def reduce_in_rank_order(
-    messages: list[Bytes], dtype: np.dtype[Any], expected: int, op: ReduceOp
-) -> Array:
-    """Combine messages of `dtype` elements, each of `expected` bytes, in rank order."""
-    combine = np.add if op == "sum" else np.maximum
-    arrays = [_typed(message, dtype, expected, peer) for peer, message in enumerate(messages)]
-    total: Array = arrays[0].copy()
-    with np.errstate(all="ignore"):  # infinities, NaN and wrapping are results here
-        for array in arrays[1:]:
-            combine(total, array, out=total)
-    return total
-
-
-def _typed(message: Bytes, dtype: np.dtype[Any], expected: int, peer: int) -> Array:
-    if message.size != expected:
-        raise WireError(
-            f"allreduce: expected {expected} B from rank {peer}, got {message.size} B; "
-            "all ranks must pass arrays of the same length and dtype"
-        )
-    typed: Array = message.view(dtype)
-    return typed

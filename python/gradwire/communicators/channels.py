@@ -1,11 +1,11 @@
-"""Messages under way between virtual ranks: any channel's next one may arrive first."""
+"""Messages under way between virtual ranks: any way's next one may arrive first."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Generic, TypeVar
 
-from gradwire.communicators.base import Bytes
+from gradwire.communicators.messages import Bytes
 
 Item = TypeVar("Item")
 
@@ -34,28 +34,28 @@ class Bag(Generic[Item]):
         return item
 
 
-class Channels:
-    """One queue of messages for every pair (source, destination); its length: pairs with any."""
+class Channels(Generic[Item]):
+    """One queue of messages for every way that they take; its length: ways with any."""
 
     def __init__(self) -> None:
-        self._queues: dict[tuple[int, int], deque[Bytes]] = {}
-        self._busy: Bag[tuple[int, int]] = Bag()
+        self._queues: dict[Item, deque[Bytes]] = {}
+        self._busy: Bag[Item] = Bag()
 
     def __len__(self) -> int:
         return len(self._busy)
 
-    def send(self, source: int, destination: int, message: Bytes) -> None:
-        """Put a message on its way, behind those of the same pair."""
-        queue = self._queues.setdefault((source, destination), deque())
+    def send(self, way: Item, message: Bytes) -> None:
+        """Put a message on its way, behind those before it."""
+        queue = self._queues.setdefault(way, deque())
         if not queue:
-            self._busy.add((source, destination))
+            self._busy.add(way)
         queue.append(message)
 
-    def arrive(self, choice: int) -> tuple[tuple[int, int], Bytes]:
-        """Take the first message off one of the busy channels; return the pair and the message."""
-        channel = self._busy[choice]
-        queue = self._queues[channel]
+    def arrive(self, choice: int) -> tuple[Item, Bytes]:
+        """Take the first message off one of the busy ways; return the way and the message."""
+        way = self._busy[choice]
+        queue = self._queues[way]
         message = queue.popleft()
         if not queue:
             self._busy.take(choice)
-        return channel, message
+        return way, message

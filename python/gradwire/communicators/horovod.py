@@ -15,14 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.communicators.base import (
-    DEADLINE_VARIABLE,
-    Bytes,
-    Communicator,
-    check_received,
-    resolve_deadline,
-)
-from gradwire.communicators.polling import Patience
+from gradwire.communicators.base import Communicator
+from gradwire.communicators.messages import Bytes, check_received
+from gradwire.communicators.polling import DEADLINE_VARIABLE, Patience, resolve_deadline
 from gradwire.errors import ConfigError, DeadlineError, PeerError, WireError, missing
 
 DATA, FAILURE = 0, 1  # the last byte of each message of a round

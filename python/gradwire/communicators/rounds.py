@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.communicators.base import Array, Bytes, ReduceOp, reduce_in_rank_order
+from gradwire.communicators.messages import Bytes
+from gradwire.communicators.reduction import Array, ReduceOp, reduce_in_rank_order
 
 
 class Posted:

@@ -11,18 +11,16 @@ its own. Results and counters are the same, in a fraction of the time and memory
 
 from __future__ import annotations
 
-import random
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from gradwire.communicators.base import Array, Bytes, Communicator, ReduceOp, check_reducible
-from gradwire.communicators.channels import Bag, Channels
+from gradwire.communicators.base import Communicator
+from gradwire.communicators.messages import Bytes
+from gradwire.communicators.reduction import Array, ReduceOp, check_reducible
 from gradwire.communicators.rounds import Posted, Round
-from gradwire.errors import AgreementError, ConfigError, DeadlockError, PeerError, missing
-
-if TYPE_CHECKING:
-    from greenlet import greenlet
+from gradwire.communicators.simulated_run import Group, Run
+from gradwire.errors import ConfigError
 
 
 class Simulation:
@@ -33,6 +31,7 @@ class Simulation:
         seed: decides the schedule; each `run` starts from it anew.
         shuffle: whether messages arrive one at a time, in random order; False is for counting
             what many ranks exchange.
+        ranks_per_host: how many successive ranks are taken to run on the same host.
 
     Attributes:
         deliveries: (source, destination) of every message of the last run, in order of arrival;
@@ -40,12 +39,19 @@ class Simulation:
         record_deliveries: whether to keep `deliveries`; off by default, for it grows.
     """
 
-    def __init__(self, size: int, seed: int = 0, *, shuffle: bool = True) -> None:
+    def __init__(
+        self, size: int, seed: int = 0, *, shuffle: bool = True, ranks_per_host: int = 1
+    ) -> None:
         if size < 1:
             raise ConfigError(f"Simulation: size must be at least 1, got {size}")
+        if ranks_per_host < 1:
+            raise ConfigError(
+                f"Simulation: ranks_per_host must be at least 1, got {ranks_per_host}"
+            )
         self.size = size
         self.seed = seed
         self.shuffle = shuffle
+        self.hosts = [f"host{rank // ranks_per_host}" for rank in range(size)]
         self.record_deliveries = False
         self.deliveries: list[tuple[int, int]] = []
 
@@ -59,30 +65,39 @@ class Simulation:
         """
         self.deliveries = []
         deliveries = self.deliveries if self.record_deliveries else None
-        run = _Run(self.size, self.seed, self.shuffle, deliveries)
+        run = Run(self.size, self.seed, self.shuffle, self.hosts, deliveries, SimulatedCommunicator)
         return run.execute(function, args)
 
 
 class SimulatedCommunicator(Communicator):
-    """One virtual rank of a `Simulation`; made by it, and of use only inside its run."""
+    """One virtual rank of a `Simulation`; made by it, and of use only inside its run.
+
+    Attributes:
+        operations: collective operations so far; an allreduce is one, or two where messages are
+            shuffled.
+    """
 
     name = "simulated"
 
-    def __init__(self, rank: int, run: _Run) -> None:
-        super().__init__(rank, run.size)
+    def __init__(self, run: Run, group: Group, world_rank: int) -> None:
+        size = len(group.ranks)
+        world = run.world(world_rank) if size < run.size else None
+        super().__init__(group.places[world_rank], size, world and world._standing)
         self._run = run
-        self._operations = 0
-        self._mailboxes: list[deque[Bytes]] = (
-            [deque() for _ in range(run.size)] if run.shuffle else []
-        )
+        self._group = group
+        self._world_rank = world_rank
+        self._world: SimulatedCommunicator | None = world
+        self._mailboxes: list[deque[Bytes]] = [deque() for _ in range(size)] if run.shuffle else []
         self._awaited: set[int] = set()
         self._round: Round | None = None
         self._waiting_in = ""
+        self._own_operations = 0
+        self.operations = 0
 
     @property
-    def operations(self) -> int:
-        """Collective operations so far; an allreduce is one, or two where messages are shuffled."""
-        return self._operations
+    def hosts(self) -> Sequence[str]:
+        """For every rank, the name of the host that it is taken to run on."""
+        return [self._run.hosts[rank] for rank in self._group.ranks]
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
@@ -95,32 +110,35 @@ class SimulatedCommunicator(Communicator):
         operation = f"allreduce {op} of {array.dtype}[{array.size}]"
         with self._guarded():
             total = self._meet(operation, array.copy()).reduced(op)
-            self._run.leave(self._operations)
+            self._run.leave(self._group, self._own_operations)
         self._count_allreduce(array)
         return total
 
-    def awaited(self) -> list[int]:
-        """Return the ranks that this one waits for, increasing."""
-        return self._round.awaited() if self._round else sorted(self._awaited)
+    def waits_for(self) -> str:
+        """Say in which operation this rank waits, and for which ranks of the simulation."""
+        places = self._round.awaited() if self._round else sorted(self._awaited)
+        return f"{self._waiting_in} for ranks {[self._group.ranks[place] for place in places]}"
+
+    def _make_subgroup(self, ranks: tuple[int, ...]) -> SimulatedCommunicator:
+        group = self._run.group(tuple(self._group.ranks[rank] for rank in ranks))
+        made: SimulatedCommunicator = self._run.member(group, self._world_rank)
+        return made
 
     def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
         if not self._run.shuffle:
             round_ = self._meet(operation, Posted(messages, self.rank))
             received = round_.messages(self.rank, messages[self.rank])
-            self._run.leave(self._operations)
+            self._run.leave(self._group, self._own_operations)
             return received
-        self._run.agree(self.rank, self._operations, operation)
-        self._operations += 1
+        self._begin(operation)
         for step in range(1, self.size):
             peer = (self.rank + step) % self.size
-            self._run.channels.send(self.rank, peer, messages[peer].copy())
+            self._run.channels.send((self._group, self.rank, peer), messages[peer].copy())
         self._awaited = {
             peer for peer in range(self.size) if peer != self.rank and not self._mailboxes[peer]
         }
         if self._awaited:
-            self._waiting_in = f"{operation} (its operation {self._operations})"
-            self._run.wait(self.rank)
-            self._waiting_in = ""
+            self._wait(operation)
         return [
             messages[peer] if peer == self.rank else self._mailboxes[peer].popleft()
             for peer in range(self.size)
@@ -128,171 +146,36 @@ class SimulatedCommunicator(Communicator):
 
     def _meet(self, operation: str, what: Posted | Array) -> Round:
         """Send, and wait until all ranks have sent; return the round that holds everything."""
-        self._run.agree(self.rank, self._operations, operation)
-        self._operations += 1
-        self._round = self._run.post(self.rank, self._operations, what)
+        self._begin(operation)
+        self._round = self._run.post(self._group, self._world_rank, self._own_operations, what)
         if not self._round.complete:
-            self._waiting_in = f"{operation} (its operation {self._operations})"
-            self._run.wait(self.rank)
-            self._waiting_in = ""
+            self._wait(operation)
         return self._round
 
+    def _begin(self, operation: str) -> None:
+        """Count an operation, which must be the same one on all ranks."""
+        self._run.agree(self._group, self._world_rank, self._own_operations, operation)
+        self._own_operations += 1
+        self.operations += 1
+        if self._world:
+            self._world.operations += 1
+
+    def _wait(self, operation: str) -> None:
+        self._waiting_in = f"{operation} (its operation {self._own_operations})"
+        self._run.wait(self._world_rank, self)
+        self._waiting_in = ""
+
     def _tell_peers(self, text: str) -> None:
-        self._run.poison(self.rank, text)
+        self._run.poison(self._world_rank, text)
 
     def _check_usable(self) -> None:
         super()._check_usable()
-        self._run.check_poison(self.rank)
+        self._run.check_poison(self._world_rank)
 
-    def _deliver(self, source: int, message: Bytes) -> bool:
+    def deliver(self, source: int, message: Bytes) -> bool:
         """Take a message in; return whether this rank, waiting, now has all it waits for."""
         self._mailboxes[source].append(message)
         if source not in self._awaited:
             return False
         self._awaited.remove(source)
         return not self._awaited
-
-
-class _Run:
-    """The scheduler and the network of one run."""
-
-    def __init__(
-        self, size: int, seed: int, shuffle: bool, deliveries: list[tuple[int, int]] | None
-    ) -> None:
-        self.size = size
-        self.shuffle = shuffle
-        self._random = random.Random(seed)
-        self._deliveries = deliveries
-        self._communicators = [SimulatedCommunicator(rank, self) for rank in range(size)]
-        self._greenlets: list[greenlet] = []
-        self._waiting: set[int] = set()
-        self._runnable: Bag[int] = Bag()
-        self.channels = Channels()
-        self._rounds: dict[int, Round] = {}
-        self._operations: dict[int, tuple[str, int, int]] = {}
-        self._poison: tuple[int, str] | None = None
-        self._over = False
-
-    def execute(self, function: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
-        """Run everything to its end, or raise."""
-        greenlet = _import_greenlet()
-        self._scheduler = greenlet.getcurrent()
-        results: list[Any] = [None] * self.size
-
-        def run_rank(rank: int) -> None:
-            results[rank] = function(self._communicators[rank], *args)
-
-        self._greenlets = [greenlet.greenlet(run_rank) for _ in range(self.size)]
-        for rank in range(self.size):
-            self._runnable.add(rank)
-        try:
-            while self._runnable or self.channels:
-                self._step()
-            if self._waiting:
-                raise DeadlockError(self._describe_deadlock())
-        finally:
-            self._over = True
-            for rank_greenlet in self._greenlets:
-                if rank_greenlet:  # started and not finished
-                    rank_greenlet.throw()
-        return results
-
-    def _step(self) -> None:
-        """Let one randomly chosen rank go on, or one message arrive."""
-        choice = self._random.randrange(len(self._runnable) + len(self.channels))
-        if choice < len(self._runnable):
-            self._resume(self._runnable.take(choice))
-            return
-        channel, message = self.channels.arrive(choice - len(self._runnable))
-        source, destination = channel
-        if self._deliveries is not None:
-            self._deliveries.append(channel)
-        if self._communicators[destination]._deliver(source, message):
-            self._wake(destination)
-
-    def _resume(self, rank: int) -> None:
-        target = self._greenlets[rank]
-        try:
-            if target:
-                target.switch()
-            else:
-                target.switch(rank)  # its first time: the argument of run_rank
-        except Exception as error:
-            _add_note(error, f"raised on simulated rank {rank} of {self.size}")
-            raise
-
-    def _wake(self, rank: int) -> None:
-        if rank in self._waiting:
-            self._waiting.remove(rank)
-            self._runnable.add(rank)
-
-    def post(self, rank: int, number: int, what: Posted | Array) -> Round:
-        """Add what a rank sends to its operation `number`; the last one lets all others go on."""
-        if number not in self._rounds:
-            self._rounds[number] = Round(self.size)
-        round_ = self._rounds[number]
-        round_.post(rank, what)
-        if round_.complete:
-            for peer in sorted(self._waiting):
-                self._wake(peer)
-        return round_
-
-    def leave(self, number: int) -> None:
-        """Forget an operation that every rank has its answer of."""
-        if self._rounds[number].over:
-            del self._rounds[number]
-
-    def wait(self, rank: int) -> None:
-        """Give the other ranks their turn until this rank has what it waits for."""
-        self._waiting.add(rank)
-        self._scheduler.switch()
-        self.check_poison(rank)
-
-    def agree(self, rank: int, number: int, operation: str) -> None:
-        """Check that every rank's operation `number` is the same one."""
-        expected, first, seen = self._operations.get(number, (operation, rank, 0))
-        if operation != expected:
-            raise AgreementError(
-                f"operation {number + 1} is {operation} on rank {rank}, but {expected} on rank "
-                f"{first}; all ranks must call the same operations in the same order"
-            )
-        self._operations[number] = (expected, first, seen + 1)
-        if seen + 1 == self.size:
-            del self._operations[number]
-
-    def poison(self, rank: int, text: str) -> None:
-        """Make every other rank's current or next operation raise PeerError."""
-        if self._poison is None and not self._over:
-            self._poison = (rank, text)
-            for peer in sorted(self._waiting):
-                self._wake(peer)
-
-    def check_poison(self, rank: int) -> None:
-        """Raise PeerError if another rank has given up."""
-        if self._poison is not None and self._poison[0] != rank:
-            raise PeerError(f"rank {self._poison[0]} gave up: {self._poison[1]}")
-
-    def _describe_deadlock(self) -> str:
-        lines = [f"simulation of {self.size} ranks: nobody can go on"]
-        for rank, communicator in enumerate(self._communicators):
-            if rank in self._waiting:
-                awaited, where = communicator.awaited(), communicator._waiting_in
-                lines.append(f"rank {rank} waits in {where} for ranks {awaited}")
-            else:
-                lines.append(f"rank {rank} returned after {communicator._operations} operations")
-        return "\n  ".join(lines)
-
-
-def _add_note(error: Exception, note: str) -> None:
-    if hasattr(error, "add_note"):  # Python >= 3.11
-        error.add_note(note)
-    elif error.args and isinstance(error.args[0], str):
-        error.args = (f"{error.args[0]} [{note}]", *error.args[1:])
-
-
-def _import_greenlet() -> Any:
-    try:
-        import greenlet
-    except ImportError as error:
-        raise missing("greenlet", "Simulation", "pip install greenlet") from error
-    return greenlet

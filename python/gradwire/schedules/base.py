@@ -132,13 +132,16 @@ class Schedule(abc.ABC):
         id: name of the schedule.
         needs: the compressor's trait without which it cannot work, or None.
         instead: the schedule to name in the error for compressors without that trait.
-        moves_dense: it moves whole gradients, and no entries.
     """
 
     id: ClassVar[str]
     needs: ClassVar[str | None] = None
     instead: ClassVar[str] = "allgather"
-    moves_dense: ClassVar[bool] = False
+
+    @property
+    def moves_dense(self) -> bool:
+        """Whether it moves whole gradients, and no entries."""
+        return False
 
     def check(self, compressor: Any) -> None:
         """Refuse a compressor that this schedule cannot serve.

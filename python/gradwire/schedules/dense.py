@@ -23,8 +23,12 @@ class Dense(Schedule):
     """Sums payloads that carry no indices."""
 
     id: ClassVar[str] = "dense"
-    moves_dense: ClassVar[bool] = True
     needs: ClassVar[str | None] = "summable"
+
+    @property
+    def moves_dense(self) -> bool:
+        """Whether it moves whole gradients, and no entries."""
+        return True
 
     def reduce(
         self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report

@@ -30,7 +30,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from gradwire import kernels
-from gradwire.communicators.base import Bytes, Communicator
+from gradwire.communicators.base import Communicator
+from gradwire.communicators.messages import Bytes
 from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
@@ -50,10 +51,10 @@ class GTopk(SparseSchedule):
 
     id: ClassVar[str] = "gtopk"
 
-    def reduce(
+    def reduce_entries(
         self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
+        """Reduce what all ranks have agreed on (see :meth:`SparseSchedule.reduce_entries`)."""
         tree = _Tree(payload, agreement, communicator)
         with report.phase("merge", communicator):
             tree.merge()

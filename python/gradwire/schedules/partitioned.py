@@ -110,10 +110,10 @@ class Partitioned(SparseSchedule):
     def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
         """Return this rank's entries that got through, and where among its entries they are."""
 
-    def reduce(
+    def reduce_entries(
         self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
+        """Reduce what all ranks have agreed on (see :meth:`SparseSchedule.reduce_entries`)."""
         with report.phase("partition", communicator):
             partition = self.partition(payload, agreement, communicator)
         layout = Layout.of(payload, partition.boundaries)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
 from gradwire.payload import Payload
 from gradwire.schedules.agreement import Agreement
-from gradwire.schedules.base import Outcome, Schedule
+from gradwire.schedules.base import Outcome, Report, Schedule
 from gradwire.schedules.dense import Dense
 
 
@@ -28,10 +29,16 @@ class SparseSchedule(Schedule):
                 f"use schedule {self.instead!r}"
             )
 
-    def exchange(
-        self, payload: Payload, agreement: Agreement, communicator: Communicator
+    def reduce(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
-        """Reduce the payloads of all ranks (see :meth:`Schedule.exchange`)."""
+        """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
         if not payload.budget:  # nothing to select from: a dense step
-            return Dense().exchange(payload, agreement, communicator)
-        return super().exchange(payload, agreement, communicator)
+            return Dense().reduce(payload, agreement, communicator, report)
+        return self.reduce_entries(payload, agreement, communicator, report)
+
+    @abc.abstractmethod
+    def reduce_entries(
+        self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
+    ) -> Outcome:
+        """Do `reduce` where there may be entries."""

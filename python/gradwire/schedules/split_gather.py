@@ -33,7 +33,6 @@ class SplitGather(Schedule):
     owner: str | None = None
 
     id: ClassVar[str] = "split_gather"
-    moves_dense: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the name."""
@@ -46,6 +45,11 @@ class SplitGather(Schedule):
                 f"schedule 'split_gather' moves dense values, and {compressor!r} sends entries; "
                 "use schedule 'oktopk'"
             )
+
+    @property
+    def moves_dense(self) -> bool:
+        """Whether it moves whole gradients, and no entries."""
+        return True
 
     def reduce(
         self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradwire.communicators import Communicator, HorovodCommunicator, MpiCommunicator
-from gradwire.communicators.mpi import import_mpi
+from gradwire.communicators.mpi_library import import_mpi
 from gradwire.errors import ConfigError, MissingDependencyError
 
 _log = logging.getLogger("gradwire")

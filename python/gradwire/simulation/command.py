@@ -143,7 +143,8 @@ def _run_simulations(options: argparse.Namespace) -> int:
 
 
 def _run_check(options: argparse.Namespace) -> int:
-    from gradwire.communicators.mpi import MpiCommunicator, import_mpi
+    from gradwire.communicators.mpi import MpiCommunicator
+    from gradwire.communicators.mpi_library import import_mpi
     from gradwire.simulation.check import DEFAULT_STEPS, check_lines, check_schedules
 
     if options.json:

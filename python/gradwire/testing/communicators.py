@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.communicators.base import Array, Communicator, ReduceOp
+from gradwire.communicators.base import Communicator
+from gradwire.communicators.reduction import Array, ReduceOp
 from gradwire.errors import (
     CommunicationError,
     ConfigError,

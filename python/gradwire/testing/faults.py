@@ -19,7 +19,9 @@ from unittest import mock
 
 import numpy as np
 
-from gradwire.communicators.base import Array, Bytes, Communicator, ReduceOp
+from gradwire.communicators.base import Communicator
+from gradwire.communicators.messages import Bytes
+from gradwire.communicators.reduction import Array, ReduceOp
 from gradwire.schedules import Report
 
 PHASES = ("agree", "partition", "split", "select", "gather")  # the first one begins an exchange

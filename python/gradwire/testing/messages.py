@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.communicators.base import Bytes, Communicator
+from gradwire.communicators.base import Communicator
+from gradwire.communicators.messages import Bytes
 from gradwire.errors import GradwireError
 
 Check = Callable[[Communicator], None]

@@ -12,7 +12,7 @@ from gradwire.bench.training.method import Gradients, Method, Reducer
 from gradwire.bench.training.settings import WHO, Settings
 from gradwire.buckets import DEFAULT_BUCKET_BYTES, BucketMemory, plan_buckets
 from gradwire.communicators import MpiCommunicator
-from gradwire.communicators.mpi import import_mpi
+from gradwire.communicators.mpi_library import import_mpi
 from gradwire.compressors import Compressor, TopK, get_compressor, with_values
 from gradwire.exchange import Exchange
 from gradwire.kernels.arrays import aligned

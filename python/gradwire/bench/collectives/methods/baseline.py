@@ -8,7 +8,7 @@ import numpy as np
 
 from gradwire.bench.collectives.method import Case, Job, Method
 from gradwire.bench.inputs import Floats
-from gradwire.communicators.mpi import import_mpi
+from gradwire.communicators.mpi_library import import_mpi
 from gradwire.kernels.arrays import aligned
 
 
