@@ -19,7 +19,7 @@ rank.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -35,12 +35,11 @@ from gradwire.compressors import (
 )
 from gradwire.errors import ConfigError
 from gradwire.schedules import (
-    SCHEDULES,
     Allgather,
     Dense,
     OkTopk,
     Schedule,
-    get_schedule,
+    schedule_of,
 )
 from gradwire.seam.compression import HorovodCompression, Session
 from gradwire.seam.statistics import Statistics
@@ -64,7 +63,7 @@ def _cast_session(
 def _exchanged(
     name: str,
     compressor: Compressor,
-    schedule: type[Schedule],
+    schedule: Schedule,
     transport: str = "auto",
     seed: int = 0,
     bucket_bytes: int = DEFAULT_BUCKET_BYTES,
@@ -85,7 +84,7 @@ def _exchanged(
         "transport": transport,
         "seed": seed,
     }
-    settings = TokenConfig(compressor, schedule, transport, seed, bucket_bytes, min_numel)
+    settings = TokenConfig(compressor, schedule.config(), transport, seed, bucket_bytes, min_numel)
     return HorovodCompression(config, partial(TokenSession, settings))
 
 
@@ -145,7 +144,7 @@ class Compression:
     fp16 = _cast(FP16())
     """Half precision, summed by Horovod."""
 
-    bf16 = _exchanged("bf16", BF16(), Dense)
+    bf16 = _exchanged("bf16", BF16(), Dense())
     """bfloat16, which Horovod refuses: moved by gradwire, summed in float32."""
 
     @staticmethod
@@ -163,7 +162,7 @@ class Compression:
     ) -> HorovodCompression:
         """Top-k with error feedback, all ranks' entries gathered everywhere (grows with P)."""
         compressor = with_values(TopK(density, warmup_steps, ramp_steps), values)
-        return _exchanged("topk", compressor, Allgather, transport, seed, bucket_bytes, min_numel)
+        return _exchanged("topk", compressor, Allgather(), transport, seed, bucket_bytes, min_numel)
 
     @staticmethod
     @_with_options
@@ -180,20 +179,23 @@ class Compression:
     ) -> HorovodCompression:
         """Top-k with error feedback over Ok-Topk's O(k) sparse allreduce."""
         compressor = with_values(TopK(density, warmup_steps, ramp_steps), values)
-        return _exchanged("oktopk", compressor, OkTopk, transport, seed, bucket_bytes, min_numel)
+        return _exchanged("oktopk", compressor, OkTopk(), transport, seed, bucket_bytes, min_numel)
 
     @staticmethod
     @_with_options
     def custom(
         compressor: Compressor,
-        schedule: str = "oktopk",
+        schedule: Schedule | str | Mapping[str, Any] = "oktopk",
         *,
         min_numel: int = DEFAULT_MIN_NUMEL,
         bucket_bytes: int = DEFAULT_BUCKET_BYTES,
         transport: str = "auto",
         seed: int = 0,
     ) -> HorovodCompression:
-        """Any compressor, one of another package too, over the schedule of that name.
+        """Any compressor, one of another package too, over a schedule.
+
+        ``schedule`` is one of `gradwire.schedules`, its name or its configuration, such as
+        ``{"id": "hierarchical", "inner": "gtopk"}``.
 
         Raises:
             ConfigError: the schedule cannot serve the compressor; the message names one that can.
@@ -203,16 +205,9 @@ class Compression:
                 "Compression.custom: expected a compressor such as TopK(density=0.01), got "
                 f"{compressor!r}; get_compressor(name, ...) makes one by name"
             )
-        get_schedule(schedule).check(compressor)
-        return _exchanged(
-            compressor.id,
-            compressor,
-            SCHEDULES[schedule],
-            transport,
-            seed,
-            bucket_bytes,
-            min_numel,
-        )
+        made = schedule_of(schedule)
+        made.check(compressor)
+        return _exchanged(compressor.id, compressor, made, transport, seed, bucket_bytes, min_numel)
 
     @staticmethod
     @_with_options

@@ -20,6 +20,7 @@ from chosen_gradients import (
 from gradwire.compressors import BF16, RandomK, TopK
 from gradwire.errors import ConfigError
 from gradwire.horovod import Compression, HorovodCompression
+from gradwire.schedules import OkTopk
 
 pytestmark = pytest.mark.integration
 _horovod = pytest.fixture(autouse=True)(horovod_running)
@@ -37,8 +38,16 @@ _horovod = pytest.fixture(autouse=True)(horovod_running)
             lambda: Compression.topk(0.05, min_numel=MIN_NUMEL),
         ),
         (lambda: Compression.custom(BF16(), "dense"), lambda: Compression.bf16()),
+        (
+            lambda: Compression.custom(
+                TopK(0.05),
+                {"id": "hierarchical", "inner": OkTopk(), "group_size": 1},
+                min_numel=MIN_NUMEL,
+            ),
+            lambda: Compression.oktopk(0.05, min_numel=MIN_NUMEL),
+        ),
     ],
-    ids=["oktopk", "topk", "bf16"],
+    ids=["oktopk", "topk", "bf16", "hierarchical"],
 )
 def test_equals_the_built_in(
     custom: Callable[[], HorovodCompression], built_in: Callable[[], HorovodCompression]

@@ -14,7 +14,7 @@ from gradwire.communicators import Communicator, MpiCommunicator, Simulation
 from gradwire.compressors import Compressor, get_compressor
 from gradwire.exchange import Bucket, Exchange
 from gradwire.residual import OwnedResidual
-from gradwire.schedules import get_schedule
+from gradwire.schedules import schedule_of
 from gradwire.testing import SHAPES
 
 pytestmark = pytest.mark.parallel
@@ -27,6 +27,14 @@ COMPRESSORS = [
     {"id": "chain", "select": TOPK, "quantize": {"id": "qsgd", "bits": 8}},
     {"id": "topk", "density": 1.0},
 ]
+IN_GROUPS = {"id": "hierarchical", "group_size": 2 if WORLD.size % 2 == 0 else WORLD.size}
+SCHEDULES = [
+    "allgather",
+    "oktopk",
+    "topkdsa",
+    "gtopk",
+    *({**IN_GROUPS, "inner": inner} for inner in ("oktopk", "gtopk")),
+]
 
 
 @pytest.fixture
@@ -37,10 +45,10 @@ def communicator() -> Iterator[MpiCommunicator]:
 
 
 def exchanged(
-    communicator: Communicator, compressor: Compressor, schedule: str, numel: int
+    communicator: Communicator, compressor: Compressor, schedule: str | dict, numel: int
 ) -> list[tuple[bytes, bytes, int]]:
     """Return outputs and residuals of a few exchanges, as bits, and the messages sent."""
-    exchange = Exchange(compressor, get_schedule(schedule), communicator, seed=5)
+    exchange = Exchange(compressor, schedule_of(schedule), communicator, seed=5)
     bucket, residual = Bucket("b", "", numel, TAIL), OwnedResidual(numel)
     results = []
     for step in range(STEPS):
@@ -52,9 +60,11 @@ def exchanged(
     return results
 
 
-@pytest.mark.parametrize("schedule", ["allgather", "oktopk", "topkdsa", "gtopk"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 @pytest.mark.parametrize("config", COMPRESSORS, ids=lambda config: config["id"])
-def test_same_bits_as_simulated(communicator: MpiCommunicator, config: dict, schedule: str) -> None:
+def test_same_bits_as_simulated(
+    communicator: MpiCommunicator, config: dict, schedule: str | dict
+) -> None:
     """Another transport, another order of delivery, the same result."""
     compressor = get_compressor(config)
     for numel in (TAIL, TAIL + 1, 1000, 60_000):

@@ -123,6 +123,51 @@ def gtopk(
     return reduced, residuals
 
 
+def hierarchical(
+    accs: Sequence[np.ndarray],
+    k: int,
+    scale: float,
+    group_size: int,
+    boundaries: Sequence[int],
+    keep_all: bool,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the scaled sums that get through both levels, and the new residuals.
+
+    Groups are successive ranks; ``boundaries`` are those of their shards. Between groups the
+    largest sums of a shard are kept, as by Ok-Topk, or all.
+    """
+    numel = len(accs[0])
+    if k == numel:
+        return oktopk(accs, k, scale)
+    chosen = [largest(acc, k) for acc in accs]
+    residuals = [acc.copy() for acc in accs]
+    for residual, indices in zip(residuals, chosen, strict=True):
+        residual[indices] = 0
+    reduced = np.zeros(numel, np.float32)
+    for place in range(group_size):
+        inside = np.zeros(numel, bool)
+        inside[boundaries[place] : boundaries[place + 1]] = True
+        budget = min(int(inside.sum()), -(-k // group_size))
+        brought, owners = [], range(place, len(accs), group_size)
+        for owner in owners:
+            ranks = range(owner - place, owner - place + group_size)
+            parts = [chosen[rank][inside[chosen[rank]]] for rank in ranks]
+            sums, present = rank_order_sum(
+                [(part, accs[rank][part]) for rank, part in zip(ranks, parts, strict=True)], numel
+            )
+            kept = largest(sums, budget) if present.sum() > budget else np.flatnonzero(present)
+            present[kept] = False
+            residuals[owner][present] += sums[present]
+            brought.append((kept, sums[kept]))
+        sums, present = rank_order_sum(brought, numel)
+        through = np.flatnonzero(present) if keep_all else largest(sums, budget)
+        reduced[through] = sums[through] * np.float32(scale)
+        for owner, (indices, values) in zip(owners, brought, strict=True):
+            lost = ~np.isin(indices, through)
+            residuals[owner][indices[lost]] += values[lost]
+    return reduced, residuals
+
+
 def run(
     gradients: Sequence[Sequence[np.ndarray]],
     compressor: Compressor,

@@ -264,7 +264,7 @@ def test_schedules_say_what_they_need() -> None:
         schedule.check(TopK(0.1))
     assert {name: type(get_schedule(name)) for name in SCHEDULES} == SCHEDULES
     with pytest.raises(
-        ConfigError, match="unknown schedule 'okay'; known: allgather, auto, dense, gtopk, oktopk"
+        ConfigError, match="unknown schedule 'okay'; known: allgather, auto, dense, gtopk, hier"
     ):
         get_schedule("okay")
     for schedule in (OkTopk(), TopkDsa(), GTopk()):

@@ -1,5 +1,6 @@
 """Schedules: how compressed data moves between ranks and is reduced on its way."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gradwire.errors import ConfigError, unknown
@@ -9,13 +10,14 @@ from gradwire.schedules.auto import Auto
 from gradwire.schedules.base import Correction, Outcome, PhaseCount, Report, Schedule
 from gradwire.schedules.dense import Dense
 from gradwire.schedules.gtopk import GTopk
+from gradwire.schedules.hierarchical import Hierarchical
 from gradwire.schedules.oktopk import OkTopk
 from gradwire.schedules.split_gather import SplitGather
 from gradwire.schedules.topkdsa import TopkDsa
 
 SCHEDULES: dict[str, type[Schedule]] = {
     schedule.id: schedule
-    for schedule in (Dense, Allgather, SplitGather, OkTopk, TopkDsa, GTopk, Auto)
+    for schedule in (Dense, Allgather, SplitGather, OkTopk, TopkDsa, GTopk, Hierarchical, Auto)
 }
 
 
@@ -33,6 +35,22 @@ def get_schedule(name: str, **config: Any) -> Schedule:
         raise ConfigError(f"schedule {name!r}: {error}") from error
 
 
+def schedule_of(given: Schedule | str | Mapping[str, Any]) -> Schedule:
+    """Return a schedule, or the one that a name or a configuration stands for.
+
+    Raises:
+        ConfigError: as `get_schedule`, or a configuration without a name.
+    """
+    if isinstance(given, Schedule):
+        return given
+    if isinstance(given, str):
+        return get_schedule(given)
+    if not isinstance(given, Mapping) or "id" not in given:
+        raise ConfigError(f"expected a schedule, its name or its configuration, got {given!r}")
+    config = dict(given)
+    return get_schedule(config.pop("id"), **config)
+
+
 __all__ = [
     "SCHEDULES",
     "Agreement",
@@ -41,6 +59,7 @@ __all__ = [
     "Correction",
     "Dense",
     "GTopk",
+    "Hierarchical",
     "OkTopk",
     "Outcome",
     "PhaseCount",
@@ -50,4 +69,5 @@ __all__ = [
     "TopkDsa",
     "get_schedule",
     "refusing",
+    "schedule_of",
 ]

@@ -12,7 +12,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -55,6 +55,10 @@ class Agreement:
     def tag(self) -> int:
         """32 bits that stand for the description in every message header."""
         return zlib.crc32(self.description.encode())
+
+    def of_part(self, name: str) -> Agreement:
+        """Return the agreement for a part of this exchange, whose messages are told apart."""
+        return replace(self, description=f"{self.description} {name}")
 
     def tag_between(self, sender: int, receiver: int) -> int:
         """Return 32 bits that stand for the description and for one message's way."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from gradwire.compressors import Compressor
 from gradwire.errors import ConfigError, GradwireError
 from gradwire.exchange import Exchange
 from gradwire.payload import Float32
-from gradwire.schedules import Schedule, refusing
+from gradwire.schedules import refusing, schedule_of
 from gradwire.seam.origin import Origin
 from gradwire.seam.statistics import Statistics, allreduce_bytes
 from gradwire.seam.transport import open_communicator
@@ -33,7 +34,7 @@ class TokenConfig:
     """What a token session needs to know."""
 
     compressor: Compressor
-    schedule: type[Schedule]
+    schedule: Mapping[str, Any]
     transport: str
     seed: int
     bucket_bytes: int
@@ -165,7 +166,8 @@ class TokenSession:
     def _open(self) -> Exchange:
         config = self.config
         communicator = open_communicator(self.process_set, config.transport)
-        self._exchange = Exchange(config.compressor, config.schedule(), communicator, config.seed)
+        schedule = schedule_of(config.schedule)
+        self._exchange = Exchange(config.compressor, schedule, communicator, config.seed)
         return self._exchange
 
     def _book(self, tensors: dict[str, Any], sent: int, finite: bool) -> None:
