@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,6 +114,7 @@ class Exchange:
         self.schedule = schedule
         self.communicator = communicator
         self.seed = seed
+        self._worker: ThreadPoolExecutor | None = None
 
     def reduce(
         self,
@@ -152,6 +154,30 @@ class Exchange:
         return Reduced(
             outcome.finite, outcome.report, self.compressor, bucket, context, head, outcome, cleared
         )
+
+    def start(
+        self,
+        bucket: Bucket,
+        gradient: Float32,
+        step: int,
+        residual: Residual | None = None,
+        out: Float32 | None = None,
+    ) -> Future[Reduced]:
+        """Begin `reduce` on a thread of this exchange; return a future of what it returns.
+
+        Buckets are exchanged one after the other in the order in which they were started, which
+        must be the same on all ranks. The exchange makes progress while this thread computes. Until
+        a future is done its gradient, residual and ``out`` belong to the exchange, and `reduce` and
+        the communicator are not to be used as long as any is under way.
+
+        Raises:
+            ConfigError: the communicator's ranks are bound to one thread.
+        """
+        if not self.communicator.any_thread:
+            raise ConfigError(f"Exchange.start: {self.communicator!r} is bound to its thread")
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, thread_name_prefix="gradwire")
+        return self._worker.submit(self.reduce, bucket, gradient, step, residual, out)
 
     def _compress(
         self, bucket: Bucket, gradient: Float32, residual: Residual | None, context: Context

@@ -259,3 +259,12 @@ def test_memory(schedule: type[Schedule]) -> None:
         tracemalloc.stop()
     # Candidates, two copies of what is sent, and what came, in the memory of both ranks.
     assert 8 * numel * size <= peak <= (8 * numel + 100 * k) * size
+
+
+def test_simulated_ranks_cannot_start_exchanges() -> None:
+    def rank(communicator: Communicator) -> None:
+        exchange = Exchange(TopK(0.1), OkTopk(), communicator)
+        with pytest.raises(ConfigError, match=r"Exchange\.start: .*is bound to its thread"):
+            exchange.start(Bucket("b", "", 5), np.ones(5, np.float32), 0)
+
+    Simulation(2).run(rank)

@@ -21,6 +21,7 @@ import abc
 import contextlib
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -45,10 +46,12 @@ class Communicator(abc.ABC):
         size: number of ranks.
         name: the transport, for messages to people: "mpi", "horovod", "simulated".
         counters: bytes and messages so far, those of its subgroups and its parent included.
+        any_thread: whether any thread may use it, one at a time.
         byte_seconds: about what a byte costs on its links; senders may choose shorter codes by it.
     """
 
     name: str = "communicator"
+    any_thread: ClassVar[bool] = True
     byte_seconds: float = 8e-9  # 1 Gbit/s
 
     def __init__(self, rank: int, size: int, standing: Standing | None = None) -> None:
