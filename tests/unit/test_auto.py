@@ -14,7 +14,16 @@ from gradwire.compressors import QSGD, NoCompression, TopK
 from gradwire.cost import Link, Rates
 from gradwire.errors import AgreementError
 from gradwire.payload import Payload
-from gradwire.schedules import Agreement, Allgather, Auto, Dense, OkTopk, Schedule, SplitGather
+from gradwire.schedules import (
+    Agreement,
+    Allgather,
+    Auto,
+    Dense,
+    OkTopk,
+    Schedule,
+    SplitGather,
+    TopkDsa,
+)
 from gradwire.testing import SHAPES
 
 
@@ -56,12 +65,15 @@ def test_quickest_schedule_is_chosen_on_every_rank(link: list[Link]) -> None:
     assert choices(2, 20_000, 200) == ["allgather"] * 2
     link[0] = Link(0.0, 1e-6)
     assert choices(16, 200_000, 20_000) == ["oktopk"] * 16
+    link[0] = Link(1e-4, 1e-8)
+    assert choices(64, 200_000, 20_000) == ["topkdsa"] * 64
 
 
 @pytest.mark.parametrize(
     ("compressor", "schedule", "found"),
     [
-        (TopK(0.1), OkTopk, Link(0.0, 1e-6)),
+        (TopK(0.25), OkTopk, Link(0.0, 1e-6)),
+        (TopK(0.1), TopkDsa, Link(0.0, 1e-6)),
         (TopK(0.1), Allgather, Link(1.0, 1e-9)),
         (NoCompression(), Dense, Link(0.0, 1e-6)),
         (NoCompression(), Allgather, Link(1.0, 1e-12)),

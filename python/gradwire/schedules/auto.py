@@ -5,7 +5,9 @@ kernels are, and share what they found: the slowest rank's rates and times count
 and the sizes of a bucket `gradwire.cost` predicts what each possible schedule would take; the same
 numbers give the same choice on every rank. Which it is, and why, goes to the logger "gradwire".
 
-Results may depend on the choice: "oktopk" keeps the k largest sums, "allgather" every sum.
+Results may depend on the choice: "oktopk" keeps the k largest sums, "allgather" and "topkdsa" every
+sum. Schedules that prune sums before they are complete ("gtopk", "hierarchical") are only taken by
+name.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from gradwire.schedules.base import Outcome, Report, Schedule
 from gradwire.schedules.dense import Dense
 from gradwire.schedules.oktopk import OkTopk
 from gradwire.schedules.split_gather import SplitGather
+from gradwire.schedules.topkdsa import TopkDsa
 
 _log = logging.getLogger("gradwire")
 
@@ -60,7 +63,7 @@ class Auto(Schedule):
 
     def __post_init__(self) -> None:
         """Make one of each."""
-        made: tuple[Schedule, ...] = (OkTopk(), Allgather(), Dense(), SplitGather())
+        made: tuple[Schedule, ...] = (OkTopk(), Allgather(), TopkDsa(), Dense(), SplitGather())
         self._schedules = {schedule.id: schedule for schedule in made}
         self._links: weakref.WeakKeyDictionary[Communicator, Link] = weakref.WeakKeyDictionary()
         self._rates: Recent[float, Rates] = Recent()
@@ -108,7 +111,7 @@ class Auto(Schedule):
 def _possible(payload: Payload) -> list[str]:
     """Return the schedules that can move a payload, those first that win ties."""
     if payload.budget:
-        return [OkTopk.id, Allgather.id]
+        return [OkTopk.id, Allgather.id, TopkDsa.id]
     if payload.dense.format.exact:
         return [Dense.id, Allgather.id]
     return [SplitGather.id, Allgather.id]
