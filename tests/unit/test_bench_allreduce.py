@@ -14,7 +14,7 @@ from gradwire.__main__ import main
 from gradwire.bench.collectives import table
 from gradwire.bench.collectives.checks import outside
 from gradwire.bench.collectives.gradients import COUNT, GradientRing
-from gradwire.bench.collectives.method import BFLOAT16, FLOAT16, FLOAT32, Phase, Rounding
+from gradwire.bench.collectives.method import Phase
 from gradwire.bench.collectives.methods import BASELINE, METHODS
 from gradwire.bench.collectives.places import (
     TUNED,
@@ -25,9 +25,12 @@ from gradwire.bench.collectives.places import (
     untuned,
 )
 from gradwire.bench.collectives.result import Notes, Report, Result, combined
-from gradwire.bench.collectives.runner import Plan, matching_methods
-from gradwire.bench.report import write_json
+from gradwire.bench.collectives.runner import Plan
+from gradwire.bench.files import write_json
+from gradwire.bench.method import BFLOAT16, FLOAT16, FLOAT32, Rounding, matching_methods
+from gradwire.bench.own import OWN, own_methods
 from gradwire.errors import ConfigError
+from gradwire.schedules import SCHEDULES, Dense, OkTopk
 
 SIZE = 4
 
@@ -67,8 +70,31 @@ def test_names_are_distinct_and_the_baseline_comes_first() -> None:
     assert not any(" " in method.name for method in METHODS)
 
 
+def test_every_schedule_has_a_line() -> None:
+    assert {method.name.partition("/")[0] for method in METHODS} >= {*SCHEDULES}
+    assert [method.name for method in METHODS if not method.peer][1:] == [m.name for m in OWN]
+
+
+def test_a_schedule_that_the_table_does_not_name_has_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NewDense(Dense):
+        """A schedule of whole gradients."""
+
+    monkeypatch.setitem(SCHEDULES, "new", OkTopk)
+    monkeypatch.setitem(SCHEDULES, "new_dense", NewDense)
+    found = {method.name: method for method in own_methods()}
+    assert found.keys() - {method.name for method in OWN} == {"new/topk", "new_dense/none"}
+    assert found["new/topk"].sparse
+    assert not found["new_dense/none"].sparse
+
+
+def test_names_fit_into_the_tables() -> None:
+    assert max(len(method.name) for method in METHODS) <= table.NAME_WIDTH
+
+
 def test_chosen_methods_follow_the_baseline() -> None:
-    chosen = matching_methods(METHODS, ["*/topk", "dense/none"], BASELINE)
+    chosen = matching_methods("bench", METHODS, ["*/topk", "dense/none"], [BASELINE])
     assert [method.name for method in chosen] == [
         "dense/mpi",
         "dense/none",
@@ -76,12 +102,13 @@ def test_chosen_methods_follow_the_baseline() -> None:
         "allgather/topk",
         "topkdsa/topk",
         "gtopk/topk",
+        "auto/topk",
         "torch/topk",
     ]
 
 
 def test_sparse_methods_have_a_line_for_each_density() -> None:
-    chosen = matching_methods(METHODS, ["oktopk/topk"], BASELINE)
+    chosen = matching_methods("bench", METHODS, ["oktopk/topk"], [BASELINE])
     lines = Plan(chosen, [0.01, 0.1], 1, 1).lines
     assert [(method.name, density) for method, density in lines] == [
         ("dense/mpi", None),
@@ -317,7 +344,7 @@ def test_json_is_told_from_that_of_the_kernels(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "f.json"
-    write_json(report(two_ranks()).to_json(), path)
+    write_json("test", report(two_ranks()).to_json(), path)
     content = json.loads(path.read_text())
     assert content["benchmark"] == "allreduce"
     row = content["rows"][0]
@@ -333,4 +360,4 @@ def test_methods_are_prepared_without_torch_in_sight(monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(sys.modules, name, None)
     assert main(["bench", "allreduce", "--list"]) == 0
     with pytest.raises(ConfigError, match="no method matches"):
-        matching_methods(METHODS, ["nothing"], BASELINE)
+        matching_methods("bench", METHODS, ["nothing"], [BASELINE])

@@ -258,7 +258,7 @@ def test_what_cannot_run_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("gradwire.bench.command.memory_bytes", lambda: 2**36)
+    monkeypatch.setattr("gradwire.bench.environment.memory_bytes", lambda: 2**36)
     assert main(["bench", "kernels", *arguments]) == 2
     errors = capsys.readouterr().err
     assert all(word in errors for word in words)

@@ -8,7 +8,7 @@ from typing import Any
 from gradwire.bench.collectives.places import MCA_PREFIX, TUNED
 from gradwire.bench.collectives.result import Report, Result, Spread
 
-NAME_WIDTH = 18
+NAME_WIDTH = 22
 HEADER = (
     f"# {'method':<{NAME_WIDTH - 2}} {'density':>8} {'ms':>9} {'min':>9} {'max':>9} "
     f"{'slowest':>9} {'x dense':>8} {'MB sent':>8} {'link MB':>8} {'B/entry':>7} {'#wrong':>6}"
