@@ -12,6 +12,7 @@ from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import RandomStream
 from gradwire.values.base import Bytes, Encoded, Float32, ValueFormat, typed
+from gradwire.values.half import from_float16, to_float16
 
 _NAMES = ("float32", "float16", "bfloat16")  # in the order of their codes
 
@@ -51,8 +52,7 @@ class Plain(ValueFormat):
         elif self.name == "bfloat16":
             rounded = kernels.to_bfloat16(np.ascontiguousarray(values))
         else:
-            with np.errstate(over="ignore"):  # beyond 65504 there is only Inf, as IEEE 754 says
-                rounded = values.astype(self.dtype)
+            rounded = to_float16(np.ascontiguousarray(values))
         return Encoded(self, len(values), rounded.view(np.uint8))
 
     def compensate(
@@ -74,10 +74,19 @@ class Plain(ValueFormat):
         if self.name == "bfloat16":
             widened: Float32 = kernels.from_bfloat16(stored)
             return widened
-        return stored.astype(np.float32)
+        return from_float16(stored)
+
+    def add(self, data: Bytes, count: int, total: Float32) -> None:
+        """Add the values to ``total``, in float32."""
+        if self.name == "float16":  # widened on the way
+            kernels.add(total, typed(data, self.dtype), total)
+        else:
+            super().add(data, count, total)
 
     def finite(self, data: Bytes, count: int) -> bool:
         """Tell whether no value is Inf or NaN."""
+        if self.name == "float16":
+            return kernels.finite_check(typed(data, self.dtype))
         return kernels.finite_check(self.decode(data, count))
 
     def part(self, data: Bytes, count: int, begin: int, end: int) -> Bytes:
