@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gradwire.bench.collectives.method import Case, Job, Method
+from gradwire.bench.collectives.method import Case, Method
 from gradwire.bench.collectives.methods import BASELINE
 from gradwire.bench.collectives.session import run_session
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import Job
 
 
 class Honest(Case):

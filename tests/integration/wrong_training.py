@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from gradwire.__main__ import main as gradwire
-from gradwire.bench.collectives.method import FLOAT32, Job
+from gradwire.bench.method import Job
+from gradwire.bench.own import OWN
 from gradwire.bench.training import methods
 from gradwire.bench.training.method import Gradients, Method, Reducer
 from gradwire.bench.training.settings import Settings
-from gradwire.compressors import TopK
 
 WORDS = ["--steps", "8", "--every", "2", "--warmup-steps", "1", "--ramp-steps", "2"]
 MODEL = ["--model", "mlp", "--parameters", "0.1", "--context", "2"]
@@ -26,8 +26,8 @@ class Right(methods.OwnReducer):
     """Ok-Topk as it is, for comparison."""
 
     def __init__(self, job: Job, settings: Settings) -> None:
-        select = TopK(settings.density, settings.warmup_steps, settings.ramp_steps)
-        super().__init__(job, settings, select, "oktopk", FLOAT32)
+        (method,) = [each for each in OWN if each.name == "oktopk/topk"]
+        super().__init__(method, job, settings)
         self.rank = job.rank
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from gradwire.__main__ import main
 from gradwire.bench.collectives import table
 from gradwire.bench.collectives.checks import outside
 from gradwire.bench.collectives.gradients import COUNT, GradientRing
-from gradwire.bench.collectives.method import BFLOAT16, FLOAT16, FLOAT32, Phase, Rounding
-from gradwire.bench.collectives.methods import BASELINE, METHODS
+from gradwire.bench.collectives.method import Phase
+from gradwire.bench.collectives.methods import METHODS
 from gradwire.bench.collectives.places import (
     TUNED,
     Place,
@@ -25,9 +24,8 @@ from gradwire.bench.collectives.places import (
     untuned,
 )
 from gradwire.bench.collectives.result import Notes, Report, Result, combined
-from gradwire.bench.collectives.runner import Plan, matching_methods
-from gradwire.bench.report import write_json
-from gradwire.errors import ConfigError
+from gradwire.bench.files import write_json
+from gradwire.bench.method import BFLOAT16, FLOAT16, FLOAT32, Rounding
 
 SIZE = 4
 
@@ -59,35 +57,6 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "allreduce", "--list", "--no-peers"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == [m.name for m in METHODS if not m.peer]
-
-
-def test_names_are_distinct_and_the_baseline_comes_first() -> None:
-    assert len({method.name for method in METHODS}) == len(METHODS)
-    assert METHODS[0] is BASELINE
-    assert not any(" " in method.name for method in METHODS)
-
-
-def test_chosen_methods_follow_the_baseline() -> None:
-    chosen = matching_methods(METHODS, ["*/topk", "dense/none"], BASELINE)
-    assert [method.name for method in chosen] == [
-        "dense/mpi",
-        "dense/none",
-        "oktopk/topk",
-        "allgather/topk",
-        "topkdsa/topk",
-        "gtopk/topk",
-        "torch/topk",
-    ]
-
-
-def test_sparse_methods_have_a_line_for_each_density() -> None:
-    chosen = matching_methods(METHODS, ["oktopk/topk"], BASELINE)
-    lines = Plan(chosen, [0.01, 0.1], 1, 1).lines
-    assert [(method.name, density) for method, density in lines] == [
-        ("dense/mpi", None),
-        ("oktopk/topk", 0.01),
-        ("oktopk/topk", 0.1),
-    ]
 
 
 # What a sum may look like, and what not.
@@ -317,7 +286,7 @@ def test_json_is_told_from_that_of_the_kernels(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "f.json"
-    write_json(report(two_ranks()).to_json(), path)
+    write_json("test", report(two_ranks()).to_json(), path)
     content = json.loads(path.read_text())
     assert content["benchmark"] == "allreduce"
     row = content["rows"][0]
@@ -325,12 +294,3 @@ def test_json_is_told_from_that_of_the_kernels(
     assert (row["median_seconds"], row["min_seconds"], row["max_seconds"]) == (3.0, 1.5, 4.5)
     assert main(["bench", "compare", str(path), str(path)]) == 2
     assert "'allreduce'" in capsys.readouterr().err
-
-
-def test_methods_are_prepared_without_torch_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Listing and choosing works where torch and mpi4py are not installed."""
-    for name in ("torch", "mpi4py"):
-        monkeypatch.setitem(sys.modules, name, None)
-    assert main(["bench", "allreduce", "--list"]) == 0
-    with pytest.raises(ConfigError, match="no method matches"):
-        matching_methods(METHODS, ["nothing"], BASELINE)

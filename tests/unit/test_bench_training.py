@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gradwire.__main__ import main
-from gradwire.bench.report import write_json
+from gradwire.bench.files import write_json
 from gradwire.bench.training import table
 from gradwire.bench.training.command import add_training
 from gradwire.bench.training.methods import BASELINE, LOCAL, METHODS
@@ -311,7 +311,7 @@ def test_footer_names_what_is_wrong() -> None:
 
 def test_json_holds_what_the_table_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "f.json"
-    write_json(report(local(), dense(), two_ranks()).to_json(), path)
+    write_json("test", report(local(), dense(), two_ranks()).to_json(), path)
     content = json.loads(path.read_text())
     assert (content["format"], content["benchmark"]) == (1, "training")
     row = content["rows"][2]

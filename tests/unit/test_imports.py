@@ -106,6 +106,24 @@ def test_importing_takes_numpy_only(module: str) -> None:
     assert not set(HEAVY) & set(loaded.split())
 
 
+def test_the_command_line_takes_what_the_command_needs() -> None:
+    """No command pays for the benchmarks, which look at the machine and draw pictures."""
+    loaded = python(
+        """
+import sys
+from gradwire.__main__ import main
+try:
+    main(["--version"])
+except SystemExit:
+    print(*sys.modules)
+"""
+    ).split()
+    assert "gradwire.bench.command" in loaded
+    for part in ("environment", "report", "files", "runner", "method", "launched", "inputs"):
+        assert f"gradwire.bench.{part}" not in loaded
+    assert not {"subprocess", *HEAVY} & {*loaded}
+
+
 @pytest.mark.parametrize(
     ("missing", "call", "words"),
     [

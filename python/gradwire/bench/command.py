@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import resource
 from pathlib import Path
 from typing import Any
 
 from gradwire.bench.collectives.command import add_allreduce
-from gradwire.bench.environment import collect_environment, memory_bytes
-from gradwire.bench.report import check_writable
+from gradwire.bench.options import (
+    add_allocator,
+    add_density,
+    add_json,
+    add_list,
+    add_numel,
+    add_repetitions,
+    out_of_range,
+    require_at_least,
+    require_density,
+    require_numel,
+    set_allocator,
+)
 from gradwire.bench.training.command import add_training
 from gradwire.errors import ConfigError, MissingDependencyError
 from gradwire.kernels import native
 
+_WHO = "bench kernels"
 _KERNELS = """Times every kernel against a copy of the same length, against what other libraries
 take for the same job, and checks all results. Exit code 1: some result was wrong.
 Columns and method: docs/benchmarks.md."""
@@ -38,22 +49,17 @@ def add_bench(commands: Any) -> None:
 
 def _add_kernels(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--n", type=int, default=25_000_000, metavar="N", help="elements (default: %(default)s)")
-    add("--density", type=float, default=0.01, help="k / n (default: %(default)s)")
-    add("--repetitions", type=int, default=15, metavar="R", help="(default: %(default)s)")
+    add_numel(parser)
+    add_density(parser)
+    add_repetitions(parser)
     add("--rows", nargs="+", metavar="PATTERN", help="only these, such as 'merge*' (see --list)")
     add("--isa", nargs="+", metavar="NAME", help="instruction sets (default: the one in use)")
     add("--threads", nargs="+", type=int, metavar="T", help="(default: the number in use)")
     add("--no-peers", action="store_true", help="gradwire's own kernels only")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
-    add(
-        "--allocator",
-        choices=("warm", "default"),
-        default="warm",
-        help="warm: restart with glibc's allocator keeping freed memory (default: %(default)s)",
-    )
-    add("--json", type=Path, metavar="F", help="also write everything to a file")
-    add("--list", action="store_true", help="list rows and peers, and end")
+    add_allocator(parser)
+    add_json(parser)
+    add_list(parser, "rows and peers")
     parser.set_defaults(run=_run_kernels)
 
 
@@ -81,57 +87,44 @@ def _run_kernels(options: argparse.Namespace, restart: bool) -> int:
     if options.list:
         return _list_rows(options.rows)
     _check(options)
-    if restart and options.allocator == "warm":
-        from gradwire.bench.allocator import restart_with_warm_allocator
-
-        restart_with_warm_allocator()
+    set_allocator(options, restart)
     return _measure(options)
 
 
 def _check(options: argparse.Namespace) -> None:
+    from gradwire.bench.environment import require_memory
+    from gradwire.bench.files import check_writable
+
     if options.device == "cuda":
         raise MissingDependencyError(
             "bench kernels: --device cuda needs CUDA kernels, which this build does not have; "
             "leave the option out to measure the CPU kernels"
         )
-    if not 1 <= options.n < 2**32:
-        raise ConfigError(f"bench kernels: --n must be in [1, 2**32), got {options.n}")
-    if not 0.0 < options.density <= 1.0:
-        raise ConfigError(f"bench kernels: --density must be in (0, 1], got {options.density}")
-    if options.repetitions < 1:
-        raise ConfigError(
-            f"bench kernels: --repetitions must be at least 1, got {options.repetitions}"
-        )
+    require_numel(_WHO, options.n)
+    require_density(_WHO, options.density)
+    require_at_least(_WHO, options, {"repetitions": 1})
     for count in options.threads or ():
         if not 1 <= count <= native.max_threads():
-            raise ConfigError(
-                f"bench kernels: --threads must be in [1, {native.max_threads()}], got {count}"
-            )
+            raise out_of_range(_WHO, "threads", f"in [1, {native.max_threads()}]", count)
     for name in options.isa or ():
         if name not in native.isas():
             raise ConfigError(
                 f"bench kernels: --isa {name} does not run here; "
                 f"this processor has {', '.join(native.isas())}"
             )
-    _check_memory(options)
-    if options.json:
-        check_writable(options.json)
-
-
-def _check_memory(options: argparse.Namespace) -> None:
-    """Refuse what the machine would end in the midst of; chosen rows may do with less than all."""
-    memory = memory_bytes()
-    needed = options.n * (_BYTES_OF_ANY_ROW if options.rows else _BYTES_OF_ALL_ROWS)
-    if memory is not None and needed > memory:
-        raise ConfigError(
-            f"bench kernels: --n {options.n} needs at least {needed / 2**30:.0f} GiB and this "
-            f"machine has {memory / 2**30:.0f}: choose a smaller one, or fewer --rows"
-        )
+    require_memory(
+        f"{_WHO}: --n {options.n} needs at least",
+        # Chosen rows may do with less than all.
+        options.n * (_BYTES_OF_ANY_ROW if options.rows else _BYTES_OF_ALL_ROWS),
+        "choose a smaller one, or fewer --rows",
+    )
+    check_writable(_WHO, options.json)
 
 
 def _measure(options: argparse.Namespace) -> int:
     from gradwire.bench import table
     from gradwire.bench.allocator import is_warm
+    from gradwire.bench.environment import collect_environment, peak_memory_bytes
     from gradwire.bench.inputs import Inputs
     from gradwire.bench.report import Report, write_report
     from gradwire.bench.rows import ROWS
@@ -160,8 +153,7 @@ def _measure(options: argparse.Namespace) -> int:
     report.notes = runner.notes
     if not report.measurements:
         raise ConfigError(f"bench kernels: nothing was measured: {'; '.join(report.notes)}")
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report.environment["peak_memory_bytes"] = kilobytes * 1024
+    report.environment["peak_memory_bytes"] = peak_memory_bytes()
     print("\n".join(table.footer(report)))
     if options.json:
         write_report(report, options.json)
@@ -198,9 +190,10 @@ def _run_compare(options: argparse.Namespace, restart: bool) -> int:
 
 def _run_plot(options: argparse.Namespace, restart: bool) -> int:
     del restart
+    from gradwire.bench.files import check_writable
     from gradwire.bench.plot import plot
     from gradwire.bench.report import read_report
 
-    check_writable(options.output)
+    check_writable("bench plot", options.output)
     plot(read_report(options.file), options.output)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import resource
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from gradwire import _cpu
 from gradwire._version import __version__
 from gradwire.bench.allocator import WARM
+from gradwire.errors import ConfigError
 from gradwire.kernels import native
 
 _CPU = Path("/sys/devices/system/cpu/cpu0")
@@ -92,6 +94,27 @@ def memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return None
+
+
+def require_memory(what: str, needed: int, advice: str, host: str = "this machine") -> None:
+    """Raise ConfigError for what a machine would end in the midst of.
+
+    Args:
+        what: needs it; the error's first words, as in "bench: --n 7 needs at least".
+        needed: bytes.
+        advice: what to do about it.
+        host: the machine, for people.
+    """
+    memory = memory_bytes()
+    if memory is not None and needed > memory:
+        raise ConfigError(
+            f"{what} {needed / 2**30:.0f} GiB and {host} has {memory / 2**30:.0f}: {advice}"
+        )
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory that this process has had so far."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _read(path: Path) -> str | None:

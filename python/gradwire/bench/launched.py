@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradwire.bench.collectives.places import Place, as_json, share_a_clock, untuned
+from gradwire.bench.method import Chosen
+from gradwire.bench.options import set_allocator
 from gradwire.communicators.mpi_library import import_mpi
 from gradwire.errors import ConfigError, GradwireError
-from gradwire.testing.parallel import abort_job
+from gradwire.testing.parallel import abort_job, launched_rank_and_size
 
 
 class CommonError(ConfigError):
     """Something that all ranks know of."""
+
+
+def run_command(
+    options: argparse.Namespace,
+    restart: bool,
+    choose: Callable[[argparse.Namespace], Sequence[Chosen]],
+    session: Callable[[argparse.Namespace, Sequence[Chosen]], int],
+) -> int:
+    """Run the command of a benchmark of methods and return its exit code.
+
+    Args:
+        options: of the command line; --list and --allocator are obeyed here.
+        restart: the process may be started again.
+        choose: returns the methods, or raises an error for options that cannot work.
+        session: measures the methods.
+
+    Raises:
+        ConfigError, ImportError: on rank 0, what `choose` raised.
+    """
+    rank, _ = launched_rank_and_size()
+    try:
+        methods = choose(options)
+    except (ConfigError, ImportError):
+        if rank == 0:
+            raise
+        return 0  # rank 0 says it; a launcher that saw another one fail first would end that
+    if options.list:
+        return _list(methods) if rank == 0 else 0
+    set_allocator(options, restart)
+    return session(options, methods)
+
+
+def _list(methods: Sequence[Chosen]) -> int:
+    width = max(len(method.name) for method in methods)
+    for method in methods:
+        print(f"{method.name:<{width}} {method.summary}")
+    return 0
 
 
 def run_on_all(who: str, run: Callable[[Any], int]) -> int:

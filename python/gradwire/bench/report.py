@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from gradwire.bench.files import cannot, write_json
 from gradwire.errors import ConfigError
 
 FORMAT = 1
@@ -90,18 +91,6 @@ class Report:
         return sorted({each.row for each in self.measurements if each.wrong})
 
 
-def check_writable(path: Path) -> None:
-    """Raise ConfigError if a file cannot be written: before the work, not after it."""
-    try:
-        new = not path.exists()
-        with path.open("ab"):
-            pass
-        if new:
-            path.unlink()
-    except OSError as error:
-        raise _cannot("write", path, error) from None
-
-
 def write_report(report: Report, path: Path) -> None:
     """Write a report as JSON.
 
@@ -116,19 +105,7 @@ def write_report(report: Report, path: Path) -> None:
         "notes": report.notes,
         "rows": [each.to_json() for each in report.measurements],
     }
-    write_json(content, path)
-
-
-def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write what JSON can hold, for people to read, too.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-    try:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise _cannot("write", path, error) from None
+    write_json("bench kernels", content, path)
 
 
 def read_report(path: Path) -> Report:
@@ -146,7 +123,7 @@ def read_report(path: Path) -> Report:
         report = Report(content["settings"], content["environment"], rows, content["notes"])
         _check_content(report)
     except OSError as error:
-        raise _cannot("read", path, error) from None
+        raise cannot("bench", "read", path, error) from None
     except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else error
         raise ConfigError(
@@ -167,7 +144,3 @@ def _check_content(report: Report) -> None:
         if not all(math.isfinite(time) and time > 0 for time in times):
             raise ValueError(f"times of {each.row} must be above 0")
         each.to_json()
-
-
-def _cannot(do: str, path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"bench: cannot {do} {path}: {error.strerror}")

@@ -22,7 +22,7 @@ from gradwire.kernels.bits import (
     unpack_bits,
 )
 from gradwire.kernels.buffers import Selected
-from gradwire.kernels.casts import from_bfloat16, to_bfloat16
+from gradwire.kernels.casts import from_bfloat16, from_float16, to_bfloat16, to_float16
 from gradwire.kernels.dynamic import (
     compensate_quantize_dynamic,
     dequantize_dynamic,
@@ -99,6 +99,7 @@ __all__ = [
     "finite_check",
     "fnv1a32",
     "from_bfloat16",
+    "from_float16",
     "from_fp8",
     "hadamard",
     "histogram",
@@ -127,6 +128,7 @@ __all__ = [
     "scatter_add",
     "select",
     "to_bfloat16",
+    "to_float16",
     "to_fp8",
     "topk",
     "topk_workspace",

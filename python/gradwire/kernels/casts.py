@@ -1,4 +1,4 @@
-"""float32 to and from bfloat16, rounded by integer arithmetic: the same bits everywhere."""
+"""float32 to and from the 16-bit types, the same bits everywhere and in all rounding modes."""
 
 from __future__ import annotations
 
@@ -28,4 +28,29 @@ def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
     if out is None:
         out = allocate(size, "float32", bits)
     native.cpu.from_bfloat16(bits, out)
+    return trimmed(out, size)
+
+
+def to_float16(x: Array, out: Array | None = None) -> Array:
+    """Return x rounded to float16, to nearest, ties to even.
+
+    x: (n,) float32. out: at least (n,) float16, allocated when None. From 65520 on it becomes
+    infinity; NaN stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
+    """
+    size = length(x)
+    if out is None:
+        out = allocate(size, "float16", x)
+    native.cpu.to_float16(x, out)
+    return trimmed(out, size)
+
+
+def from_float16(x: Array, out: Array | None = None) -> Array:
+    """Return the float32 values of float16, exactly; NaN becomes quiet.
+
+    x: (n,) float16. out: at least (n,) float32, allocated when None. 6 bytes per element.
+    """
+    size = length(x)
+    if out is None:
+        out = allocate(size, "float32", x)
+    native.cpu.from_float16(x, out)
     return trimmed(out, size)

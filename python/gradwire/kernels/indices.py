@@ -51,11 +51,12 @@ def encoded_size(count: int, length: int, codec: str) -> int:
     codec: one whose size depends on nothing else, "u32", "tile16" or "bitmap"; ConfigError for the
     others, whose largest size `max_encoded_size` returns.
     """
-    if choice("encoded_size: codec", codec, _CODECS) not in _FIXED_SIZE:
+    number = _codec("encoded_size", codec)
+    if codec not in _FIXED_SIZE:
         raise ConfigError(
             f"encoded_size: the size of {codec} depends on the indices: call max_encoded_size"
         )
-    return _sizes("encoded_size", count, length, codec)[1]
+    return _largest_size("encoded_size", count, length, number)
 
 
 def max_encoded_size(count: int, length: int, codec: str) -> int:
@@ -64,7 +65,8 @@ def max_encoded_size(count: int, length: int, codec: str) -> int:
     For "u32", "tile16" and "bitmap" that is the exact size. Some set of indices takes so many bytes
     in each codec but "elias_delta", where this is an upper bound.
     """
-    return _sizes("max_encoded_size", count, length, codec)[1]
+    number = _codec("max_encoded_size", codec)
+    return _largest_size("max_encoded_size", count, length, number)
 
 
 def encode_indices(
@@ -128,11 +130,11 @@ def _require_size(size: int, count: int, length: int, codec: int) -> None:
         raise WireError(f"decode_indices: a range of {length} does not have {count} indices")
 
 
-def _sizes(who: str, count: int, length: int, codec: str) -> tuple[int, int]:
+def _largest_size(who: str, count: int, length: int, codec: int) -> int:
     count = integer(f"{who}: count", count, 0, MAX_LENGTH)
     length = integer(f"{who}: length", length, 0, WORD)
-    least, most = native.cpu.encoded_size(count, length, _codec(who, codec))
-    return least, most
+    most: int = native.cpu.encoded_size(count, length, codec)[1]
+    return most
 
 
 def _codec(who: str, codec: str) -> int:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
-import resource
 import sys
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from gradwire.bench.environment import collect_environment, memory_bytes
-from gradwire.bench.report import check_writable
+from gradwire.bench.options import (
+    add_density,
+    add_json,
+    add_numel,
+    add_plot,
+    add_seed,
+    out_of_range,
+    require_at_least,
+    require_density,
+    require_numel,
+)
 from gradwire.errors import ConfigError
 from gradwire.simulation.units import bits_per_second, seconds
 
+_WHO = "simulate"
 _DESCRIPTION = """Runs the schedules on virtual ranks in this process, counts bytes, messages and
 rounds, and tells how long links of a given rate would take. With --check, under mpirun: measures
 this job's links and kernels, and puts the model's predictions beside measured times.
@@ -35,8 +43,8 @@ def add_simulate(commands: Any) -> None:
         metavar="P",
         help="(default: 4 to 32)",
     )
-    add("--n", type=int, default=1_000_000, metavar="N", help="elements (default: %(default)s)")
-    add("--density", type=float, default=0.01, help="k / n (default: %(default)s)")
+    add_numel(parser, 1_000_000)
+    add_density(parser)
     add("--schedules", nargs="+", default=["oktopk", "allgather", "dense"], metavar="NAME",
         help="(default: oktopk allgather dense)")  # fmt: skip
     add("--values", default="float32", metavar="FORMAT",
@@ -48,11 +56,11 @@ def add_simulate(commands: Any) -> None:
     add("--latency", type=seconds, default=30e-6, metavar="T", help="of a message (default: 30us)")
     add("--steps", "--repetitions", type=int, default=None, metavar="S",
         help="exchanges in a row (default: 1; with --check 15)")  # fmt: skip
-    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add_seed(parser, 0)
     add("--phases", action="store_true", help="a line for each phase, too")
     add("--check", action="store_true", help="compare predictions with this MPI job's times")
-    add("--json", type=Path, metavar="F", help="also write everything to a file")
-    add("--plot", type=Path, metavar="F.svg", help="draw bytes and times against ranks")
+    add_json(parser)
+    add_plot(parser, "draw bytes and times against ranks")
     parser.set_defaults(run=_run)
 
 
@@ -66,17 +74,14 @@ def _check(options: argparse.Namespace) -> None:
     from gradwire.schedules import get_schedule
     from gradwire.values import format_named
 
-    if not 1 <= options.n < 2**32:
-        raise ConfigError(f"simulate: --n must be in [1, 2**32), got {options.n}")
-    if not 0.0 < options.density <= 1.0:
-        raise ConfigError(f"simulate: --density must be in (0, 1], got {options.density}")
-    if options.steps is not None and options.steps < 1:
-        raise ConfigError(f"simulate: --steps must be at least 1, got {options.steps}")
+    require_numel(_WHO, options.n)
+    require_density(_WHO, options.density)
+    require_at_least(_WHO, options, {"steps": 1})
     if not 0 <= options.seed < 2**32:
-        raise ConfigError(f"simulate: --seed must be in [0, 2**32), got {options.seed}")
+        raise out_of_range(_WHO, "seed", "in [0, 2**32)", options.seed)
     for ranks in options.ranks:
         if ranks < 1:
-            raise ConfigError(f"simulate: --ranks must be at least 1, got {ranks}")
+            raise out_of_range(_WHO, "ranks", "at least 1", ranks)
     for name in options.schedules:
         get_schedule(name)
     format_named(options.values)
@@ -89,6 +94,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _run_simulations(options: argparse.Namespace) -> int:
+    from gradwire.bench.files import check_writable
     from gradwire.cost import Link
     from gradwire.schedules import get_schedule
     from gradwire.simulation import table
@@ -102,8 +108,7 @@ def _run_simulations(options: argparse.Namespace) -> int:
         size: make_source(options.gradients, options.n, options.density, size, options.seed)
         for size in sizes
     }
-    for path in filter(None, (options.json, options.plot)):
-        check_writable(path)
+    check_writable(_WHO, options.json, options.plot)
     if options.plot:
         require_plot(options.plot)
     numel, k = sources[sizes[0]].numel, sources[sizes[0]].k
@@ -143,12 +148,12 @@ def _run_simulations(options: argparse.Namespace) -> int:
 
 
 def _run_check(options: argparse.Namespace) -> int:
+    from gradwire.bench.files import check_writable
     from gradwire.communicators.mpi import MpiCommunicator
     from gradwire.communicators.mpi_library import import_mpi
     from gradwire.simulation.check import DEFAULT_STEPS, check_lines, check_schedules
 
-    if options.json:
-        check_writable(options.json)
+    check_writable(_WHO, options.json)
     communicator = MpiCommunicator.cached(import_mpi("simulate --check").COMM_WORLD)
     if communicator.size < 2:
         raise ConfigError(
@@ -175,20 +180,16 @@ def _rate(name: str) -> float:
 
 def _check_memory(name: str, ranks: int, needed: int) -> None:
     """Refuse what the machine would end in the midst of."""
-    memory = memory_bytes()
-    if memory is not None and needed > memory:
-        raise ConfigError(
-            f"simulate: {name} on {ranks} ranks needs about {needed / 2**30:.0f} GiB and this "
-            f"machine has {memory / 2**30:.0f}: choose fewer --ranks or a smaller --n"
-        )
+    from gradwire.bench.environment import require_memory
+
+    what = f"{_WHO}: {name} on {ranks} ranks needs about"
+    require_memory(what, needed, "choose fewer --ranks or a smaller --n")
 
 
 def _write(result: dict[str, Any], path: Path) -> None:
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    environment = collect_environment() | {"peak_memory_bytes": kilobytes * 1024}
+    from gradwire.bench.environment import collect_environment, peak_memory_bytes
+    from gradwire.bench.files import write_json
+
+    environment = collect_environment() | {"peak_memory_bytes": peak_memory_bytes()}
     environment["command"] = " ".join(sys.argv[1:])
-    try:
-        text = json.dumps({"environment": environment, **result}, indent=1)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"simulate: cannot write {path}: {error.strerror}") from None
+    write_json(_WHO, {"environment": environment, **result}, path)

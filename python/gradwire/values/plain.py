@@ -51,8 +51,7 @@ class Plain(ValueFormat):
         elif self.name == "bfloat16":
             rounded = kernels.to_bfloat16(np.ascontiguousarray(values))
         else:
-            with np.errstate(over="ignore"):  # beyond 65504 there is only Inf, as IEEE 754 says
-                rounded = values.astype(self.dtype)
+            rounded = kernels.to_float16(np.ascontiguousarray(values))
         return Encoded(self, len(values), rounded.view(np.uint8))
 
     def compensate(
@@ -71,13 +70,21 @@ class Plain(ValueFormat):
         stored = typed(data, self.dtype)
         if self.exact:
             return stored
-        if self.name == "bfloat16":
-            widened: Float32 = kernels.from_bfloat16(stored)
-            return widened
-        return stored.astype(np.float32)
+        widen = kernels.from_bfloat16 if self.name == "bfloat16" else kernels.from_float16
+        widened: Float32 = widen(stored)
+        return widened
+
+    def add(self, data: Bytes, count: int, total: Float32) -> None:
+        """Add the values to ``total``, in float32."""
+        if self.name == "float16":  # widened on the way
+            kernels.add(total, typed(data, self.dtype), total)
+        else:
+            super().add(data, count, total)
 
     def finite(self, data: Bytes, count: int) -> bool:
         """Tell whether no value is Inf or NaN."""
+        if self.name == "float16":
+            return kernels.finite_check(typed(data, self.dtype))
         return kernels.finite_check(self.decode(data, count))
 
     def part(self, data: Bytes, count: int, begin: int, end: int) -> Bytes:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.bench.collectives.method import Job, Rounding
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import Job, Rounding
 
 _SLAB = 1 << 22  # elements that are reduced at a time
 _Array = np.ndarray[Any, np.dtype[Any]]

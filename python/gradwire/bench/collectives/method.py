@@ -5,38 +5,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import AnyMethod, Reduction
 
 
 def nothing() -> None:
     """Do nothing: the start of a step that is not timed."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all methods of a run work on.
-
-    Attributes:
-        comm: mpi4py communicator of all ranks; methods that send on it do so in the same order.
-        numel: elements of a gradient, n.
-        seed: the same on all ranks.
-    """
-
-    comm: Any
-    numel: int
-    seed: int
-
-    @property
-    def rank(self) -> int:
-        """Number of this rank."""
-        return int(self.comm.Get_rank())
-
-    @property
-    def size(self) -> int:
-        """Number of ranks, P."""
-        return int(self.comm.Get_size())
 
 
 class Phase(NamedTuple):
@@ -46,27 +22,13 @@ class Phase(NamedTuple):
     bytes_sent: int
 
 
-class Rounding(NamedTuple):
-    """Largest error of one rounded number: a share of it, and what tiny numbers lose at most."""
-
-    relative: float
-    absolute: float
-
-
-FLOAT32 = Rounding(2.0**-24, 2.0**-150)
-FLOAT16 = Rounding(2.0**-11, 2.0**-25)
-BFLOAT16 = Rounding(2.0**-8, 2.0**-134)
-
-
-class Case(abc.ABC):
-    """A method with its arrays and its state, on one rank.
+class Case(Reduction, abc.ABC):
+    """A method that is ready to reduce one vector after the other.
 
     Attributes:
-        rounding: of the numbers that are added on the way.
         divides: a step returns the mean over the ranks; else their sum.
     """
 
-    rounding: Rounding = FLOAT32
     divides: bool = True
 
     @abc.abstractmethod
@@ -83,17 +45,6 @@ class Case(abc.ABC):
             has for it; valid until the next step.
         """
 
-    def residual(self) -> Floats | None:
-        """Return what this rank has kept for later steps, (n,) float32; None: nothing is kept.
-
-        All zero before the first step.
-        """
-        return None
-
-    def bytes_sent(self) -> int | None:
-        """Return the bytes of all messages of this rank so far; None if nobody counts them."""
-        return None
-
     def entries(self) -> int | None:
         """Return how many entries this rank brought to the last step; None if it is dense."""
         return None
@@ -102,27 +53,15 @@ class Case(abc.ABC):
         """Return the parts of the last step, in their order."""
         return {}
 
-    def close(self) -> None:
-        """Release what the case holds besides memory. Collective."""
-        return
-
 
 @dataclass(frozen=True)
-class Method:
-    """One way to reduce.
+class Method(AnyMethod[float, Case]):
+    """One way to reduce a vector; prepared with the density.
 
     Attributes:
-        name: as in the table; no spaces.
-        summary: what it does, for --list.
-        prepare: makes a case from the job and a density; collective.
-        sparse: the density matters to it.
         needs: modules that have to be installed, besides mpi4py.
         peer: others' work; left out with --no-peers.
     """
 
-    name: str
-    summary: str
-    prepare: Callable[[Job, float], Case]
-    sparse: bool = False
     needs: tuple[str, ...] = ()
     peer: bool = False

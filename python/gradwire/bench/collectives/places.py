@@ -77,6 +77,18 @@ def link_bytes_sent(interfaces: Path = _INTERFACES) -> int | None:
     )
 
 
+def mean_link_bytes(networks: Sequence[str], counted: Sequence[float | None]) -> float | None:
+    """Return the bytes through interfaces, on average of the ranks; None if one does not count.
+
+    Args:
+        networks: of each rank, which interfaces it counts; ranks may share them.
+        counted: bytes of each rank.
+    """
+    of_network = dict(zip(networks, counted, strict=True)).values()
+    known = [each for each in of_network if each is not None]
+    return sum(known) / len(counted) if len(known) == len(of_network) else None
+
+
 def untuned(places: Sequence[Place]) -> list[str]:
     """Return the parameters of `TUNED` that some rank's environment does not have, for Open MPI."""
     return [

@@ -8,6 +8,7 @@ from statistics import mean, median
 from typing import Any, NamedTuple
 
 from gradwire.bench.collectives.method import Phase
+from gradwire.bench.collectives.places import mean_link_bytes
 
 FORMAT = 1
 
@@ -155,8 +156,6 @@ def combined(
     else:
         seconds = list(map(max, zip(*own, strict=True)))
     names = notes[0].phases[0] if notes[0].phases else ()
-    distinct = dict(zip(networks, notes, strict=True)).values()
-    links = [mean(each.links) for each in distinct if each.links]
     return Result(
         method,
         density,
@@ -166,7 +165,7 @@ def combined(
         {name: [[p[name].seconds for p in each.phases] for each in notes] for name in names},
         {name: mean(p[name].bytes_sent for each in notes for p in each.phases) for name in names},
         _mean_of([each.sent for each in notes]),
-        sum(links) / len(notes) if len(links) == len(distinct) else None,
+        mean_link_bytes(networks, [mean(each.links) if each.links else None for each in notes]),
         _mean_of([each.entries for each in notes]),
         wrong,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,13 +10,13 @@ from time import perf_counter
 
 import numpy as np
 
-from gradwire.bench.choice import matching
 from gradwire.bench.collectives.checks import Brought, count_wrong
 from gradwire.bench.collectives.gradients import GradientRing
-from gradwire.bench.collectives.method import Case, Job, Method, nothing
+from gradwire.bench.collectives.method import Case, Method, nothing
 from gradwire.bench.collectives.places import Place, link_bytes_sent, share_a_clock
 from gradwire.bench.collectives.result import Notes, Result, combined
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import Job, absent, described
 from gradwire.errors import GradwireError
 from gradwire.kernels.arrays import aligned
 
@@ -63,7 +62,7 @@ class Subject:
     @property
     def name(self) -> str:
         """Method and density, for people."""
-        return described(self.method, self.density)
+        return described(self.method.name, self.density)
 
 
 class Clock:
@@ -99,7 +98,7 @@ class Runner:
         """Return the results on rank 0, and nothing on the others."""
         subjects = []
         for method, density in self.plan.lines:
-            self._progress(f"preparing and checking {described(method, density)}")
+            self._progress(f"preparing and checking {described(method.name, density)}")
             subject = self._ready(method, density)
             if subject:
                 subjects.append(subject)
@@ -115,10 +114,10 @@ class Runner:
 
     def _ready(self, method: Method, density: float | None) -> Subject | None:
         """Prepare a method and check its first step; None, on all ranks, if a peer cannot run."""
-        absent = [name for name in method.needs if not _is_there(name)]
-        absent = sorted({name for names in self.job.comm.allgather(absent) for name in names})
-        if absent:
-            self._note(f"{' and '.join(absent)} is not installed: {method.name} is left out")
+        lacking = self.job.comm.allgather(absent(method.needs))
+        missing = sorted({name for names in lacking for name in names})
+        if missing:
+            self._note(f"{' and '.join(missing)} is not installed: {method.name} is left out")
             return None
         failure, subject = "", None
         try:
@@ -208,31 +207,6 @@ class Runner:
     def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
-
-
-def described(method: Method, density: float | None) -> str:
-    """Return method and density, for people."""
-    return method.name if density is None else f"{method.name} at {density:g}"
-
-
-def matching_methods(
-    methods: Sequence[Method], patterns: Sequence[str] | None, always: Method
-) -> list[Method]:
-    """Return the methods whose names match one of the patterns, `always` first; all without any.
-
-    Raises:
-        ConfigError: a pattern matches nothing.
-    """
-    chosen = matching("bench allreduce", "method", methods, patterns)
-    return [always, *(each for each in chosen if each is not always)]
-
-
-def _is_there(module: str) -> bool:
-    try:
-        importlib.import_module(module)
-    except ImportError:
-        return False
-    return True
 
 
 @contextmanager

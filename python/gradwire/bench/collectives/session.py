@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import resource
 from collections.abc import Sequence
 from contextlib import nullcontext
 from statistics import median
@@ -11,15 +10,19 @@ from typing import Any
 
 from gradwire.bench.allocator import is_warm
 from gradwire.bench.collectives import table
-from gradwire.bench.collectives.method import Job, Method
+from gradwire.bench.collectives.method import Method
 from gradwire.bench.collectives.places import Place, own_place
 from gradwire.bench.collectives.result import Report
 from gradwire.bench.collectives.runner import Plan, Runner
-from gradwire.bench.environment import collect_environment, memory_bytes
+from gradwire.bench.environment import (
+    collect_environment,
+    peak_memory_bytes,
+    require_memory,
+)
+from gradwire.bench.files import check_writable, write_json
 from gradwire.bench.launched import agree, describe_mpi, run_on_all, say_nothing
-from gradwire.bench.report import check_writable, write_json
+from gradwire.bench.method import Job
 from gradwire.bench.runner import say_on_stderr, torch_threads
-from gradwire.errors import ConfigError
 from gradwire.kernels import native
 
 # Vectors of n float32 on each rank: whatever is chosen, and at least for each line of the table.
@@ -53,7 +56,7 @@ def _run(options: argparse.Namespace, methods: Sequence[Method], comm: Any) -> i
     with torch_threads(native.current_threads()) if _need_torch(methods) else nullcontext():
         report.results = runner.run()
     report.copy_seconds = comm.gather(runner.copy_seconds, root=0) or []
-    peak = comm.gather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, root=0)
+    peak = comm.gather(peak_memory_bytes(), root=0)
     if job.rank == 0:
         report.environment["peak_memory_bytes"] = peak
         report.notes = [_copy_note(report.copy_seconds), *runner.notes]
@@ -69,25 +72,23 @@ def _show(report: Report, options: argparse.Namespace) -> None:
         print("\n".join(table.phase_lines(report.results)))
     print("\n".join(table.footer(report)), flush=True)
     if options.json:
-        write_json(report.to_json(), options.json)
+        write_json(WHO, report.to_json(), options.json)
 
 
 def _check_here(
     options: argparse.Namespace, plan: Plan, rank: int, places: Sequence[Place]
 ) -> None:
     """Refuse what the machine would end in the midst of, and a file that cannot be written."""
-    memory = memory_bytes()
     ranks = sum(each.machine == places[rank].machine for each in places)
     vectors = ranks * (_VECTORS_OF_ALL + _VECTORS_OF_A_LINE * len(plan.lines))
-    needed = 4 * options.n * vectors
-    if memory is not None and needed > memory:
-        raise ConfigError(
-            f"bench allreduce: --n {options.n} on {ranks} ranks of a machine needs at least "
-            f"{needed / 2**30:.0f} GiB and {places[rank].host} has {memory / 2**30:.0f}: choose a "
-            "smaller one, or fewer --methods"
-        )
-    if options.json and rank == 0:
-        check_writable(options.json)
+    require_memory(
+        f"{WHO}: --n {options.n} on {ranks} ranks of a machine needs at least",
+        4 * options.n * vectors,
+        "choose a smaller one, or fewer --methods",
+        places[rank].host,
+    )
+    if rank == 0:
+        check_writable(WHO, options.json)
 
 
 def _settings(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from gradwire.bench.collectives.places import MCA_PREFIX, TUNED
 from gradwire.bench.collectives.result import Report, Result, Spread
 
-NAME_WIDTH = 18
+NAME_WIDTH = 22
 HEADER = (
     f"# {'method':<{NAME_WIDTH - 2}} {'density':>8} {'ms':>9} {'min':>9} {'max':>9} "
     f"{'slowest':>9} {'x dense':>8} {'MB sent':>8} {'link MB':>8} {'B/entry':>7} {'#wrong':>6}"
@@ -17,6 +17,18 @@ PHASE_HEADER = (
     f"# {'method':<{NAME_WIDTH - 2}} {'density':>8} {'phase':<10} {'least':>9} {'average':>9} "
     f"{'largest':>9} {'MB sent':>8}"
 )
+
+
+class Labelled(Protocol):
+    """A result with a name."""
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+
+    @property
+    def density(self) -> float | None:
+        """None for methods that select nothing."""
 
 
 def heading(report: Report) -> list[str]:
@@ -68,10 +80,10 @@ def lines(results: Sequence[Result]) -> list[str]:
 def _line(each: Result, dense: float, linked: bool) -> str:
     entry = "-" if each.bytes_per_entry is None else f"{each.bytes_per_entry:.2f}"
     return (
-        f"{_name(each)} {_milliseconds(each.median_seconds)} {_milliseconds(min(each.seconds))} "
-        f"{_milliseconds(max(each.seconds))} {_milliseconds(each.slowest_seconds)} "
-        f"{each.median_seconds / dense:>8.3f} {_megabytes(each.bytes_sent)} "
-        f"{_megabytes(each.link_bytes if linked else None)} {entry:>7} {each.wrong:>6}"
+        f"{label(each)} {milliseconds(each.median_seconds)} {milliseconds(min(each.seconds))} "
+        f"{milliseconds(max(each.seconds))} {milliseconds(each.slowest_seconds)} "
+        f"{each.median_seconds / dense:>8.3f} {megabytes(each.bytes_sent)} "
+        f"{megabytes(each.link_bytes if linked else None)} {entry:>7} {each.wrong:>6}"
     )
 
 
@@ -87,7 +99,7 @@ def phase_lines(results: Sequence[Result]) -> list[str]:
 
 
 def _phase_line(each: Result, name: str, spread: Spread, nbytes: float | None) -> str:
-    return f"{_name(each)} {name:<10} {' '.join(map(_milliseconds, spread))} {_megabytes(nbytes)}"
+    return f"{label(each)} {name:<10} {' '.join(map(milliseconds, spread))} {megabytes(nbytes)}"
 
 
 def footer(report: Report) -> list[str]:
@@ -103,14 +115,17 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _name(each: Result) -> str:
+def label(each: Labelled) -> str:
+    """Return a line's first two columns: method and density."""
     density = "-" if each.density is None else f"{each.density:g}"
     return f"{each.method:<{NAME_WIDTH}} {density:>8}"
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:>9.3f}"
+def milliseconds(seconds: float | None) -> str:
+    """Return a column of times; None is unknown."""
+    return f"{'-':>9}" if seconds is None else f"{seconds * 1e3:>9.3f}"
 
 
-def _megabytes(nbytes: float | None) -> str:
+def megabytes(nbytes: float | None) -> str:
+    """Return a column of bytes; None is unknown."""
     return f"{'-':>8}" if nbytes is None else f"{nbytes * 1e-6:>8.3f}"

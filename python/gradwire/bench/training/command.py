@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradwire.bench.options import (
+    add_allocator,
+    add_density,
+    add_json,
+    add_list,
+    add_methods,
+    add_plot,
+    add_seed,
+)
 from gradwire.bench.training.settings import MODELS, STEPS, STEPS_OF_A_CURVE, WHO, settings_of
-from gradwire.errors import ConfigError, missing
+from gradwire.errors import missing
 
 if TYPE_CHECKING:
     from gradwire.bench.training.method import Method
@@ -47,9 +54,8 @@ def add_training(parts: Any) -> None:
     add("--clip", type=float, help="largest norm of the mean gradient (1)")
     add("--min-numel", type=int, metavar="N", help="smaller tensors travel dense beside others'"
         " entries and codes (256)")  # fmt: skip
-    add("--methods", nargs="+", metavar="PATTERN",
-        help="only these besides local and dense/mpi, such as 'okt*' (see --list)")  # fmt: skip
-    add("--density", type=float, default=0.01, help="k / n (default: %(default)s)")
+    add_methods(parser, " besides local and dense/mpi")
+    add_density(parser)
     add("--warmup-steps", type=int, metavar="S", help="dense ones, of sparse methods (with a "
         "curve 256, else 0)")  # fmt: skip
     add("--ramp-steps", type=int, metavar="S", help="in which the density then falls (likewise)")
@@ -59,55 +65,34 @@ def add_training(parts: Any) -> None:
         help="before the clock counts, after warm-up and ramp (default: %(default)s)")  # fmt: skip
     add("--curve", action="store_true", help="also the held-out loss")
     add("--every", type=int, metavar="E", help="steps between its evaluations (100); means --curve")
-    add("--seed", type=int, default=42, help="(default: %(default)s)")
-    add("--allocator", choices=("warm", "default"), default="warm",
-        help="warm: restart with glibc's allocator keeping freed memory"
-        " (default: %(default)s)")  # fmt: skip
-    add("--json", type=Path, metavar="F", help="also write everything to a file")
-    add("--plot", type=Path, metavar="F.svg", help="draw the curves; means --curve")
-    add("--list", action="store_true", help="list the methods, and end")
+    add_seed(parser, 42)
+    add_allocator(parser)
+    add_json(parser)
+    add_plot(parser, "draw the curves; means --curve")
+    add_list(parser, "the methods")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace, restart: bool) -> int:
-    from gradwire.testing.parallel import launched_rank_and_size
+    from gradwire.bench.launched import run_command
 
-    rank, _ = launched_rank_and_size()
-    try:
-        methods, settings = _chosen(options), settings_of(options)
-        if options.list:
-            return _list(methods) if rank == 0 else 0
-        _require_torch()
-    except (ConfigError, ImportError):
-        if rank == 0:
-            raise
-        return 0  # rank 0 says it; a launcher that saw another one fail first would end that
-    if restart and options.allocator == "warm":
-        from gradwire.bench.allocator import restart_with_warm_allocator
-
-        restart_with_warm_allocator()
-    from gradwire.bench.training.session import run_session
-
-    return run_session(options, settings, methods)
+    return run_command(options, restart, _chosen, _session)
 
 
 def _chosen(options: argparse.Namespace) -> list[Method]:
     """Return the methods to run: those that others are compared with, then the chosen ones."""
-    from gradwire.bench.choice import matching
+    from gradwire.bench.method import absent, matching_methods
     from gradwire.bench.training.methods import BASELINE, LOCAL, METHODS
 
-    always = (LOCAL, BASELINE)
-    chosen = matching(WHO, "method", METHODS, options.methods)
-    return [*always, *(each for each in chosen if each not in always)]
-
-
-def _require_torch() -> None:
-    # Not imported yet: the process may start again, and torch takes its time.
-    if find_spec("torch") is None:
+    chosen = matching_methods(WHO, METHODS, options.methods, (LOCAL, BASELINE))
+    settings_of(options)  # for its errors
+    if not options.list and absent(["torch"]):
         raise missing("torch", WHO, "pip install 'gradwire[torch]'")
+    return chosen
 
 
-def _list(methods: Sequence[Method]) -> int:
-    for method in methods:
-        print(f"{method.name:<18} {method.summary}")
-    return 0
+def _session(options: argparse.Namespace, methods: Sequence[Method]) -> int:
+    # torch takes its time, and the process may have been started again until here.
+    from gradwire.bench.training.session import run_session
+
+    return run_session(options, settings_of(options), methods)

@@ -6,6 +6,7 @@ from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
+from gradwire.bench.method import described
 from gradwire.bench.picture import COLOURS, new_figure, save_figure
 from gradwire.bench.training.result import Report, Result
 
@@ -50,7 +51,7 @@ def plot(report: Report, path: Path) -> None:
 
 
 def _draw(volume: Any, time: Any, each: Result, line: str, colour: str) -> None:
-    name = each.method if each.density is None else f"{each.method} at {each.density:g}"
+    name = described(each.method, each.density)
     style: dict[str, Any] = {"color": colour, "linestyle": line, "linewidth": 1.4, "label": name}
     losses = [point.loss for point in each.points]
     time.plot([point.seconds for point in each.points], losses, **style)

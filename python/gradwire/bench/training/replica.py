@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradwire.bench.collectives.method import Job
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import Job
 from gradwire.bench.training.char_lm import Text, learning_rate, windows
 from gradwire.bench.training.method import Gradients
 from gradwire.bench.training.settings import Settings

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean, median
 from typing import Any
 
+from gradwire.bench.collectives.places import mean_link_bytes
+
 FORMAT = 1
 
 
@@ -27,6 +29,12 @@ class Notes:
     sent: list[int] = field(default_factory=list)
     links: int | None = 0
     linked_steps: int = 0
+
+    def link_bytes(self) -> float | None:
+        """Return the bytes through the network interfaces in a timed step; None if unknown."""
+        if self.links is None or not self.linked_steps:
+            return None
+        return self.links / self.linked_steps
 
     def totals(self) -> tuple[float, int]:
         """Return seconds and bytes of all steps so far."""
@@ -162,8 +170,6 @@ def combined(
     medians = [median(each) for each in timed if each]
     slowest = medians.index(max(medians)) if medians else 0
     sent = [fmean(each.sent[settled:]) for each in notes if each.sent[settled:]]
-    distinct = dict(zip(networks, notes, strict=True)).values()
-    links = [e.links / e.linked_steps for e in distinct if e.links is not None and e.linked_steps]
     return Result(
         *name,
         timed[slowest],
@@ -171,7 +177,7 @@ def combined(
         medians,
         fmean(sent) if sent else None,
         counted,
-        sum(links) / len(notes) if len(links) == len(distinct) else None,
+        mean_link_bytes(networks, [each.link_bytes() for each in notes]),
         points,
         *verdict,
     )

@@ -9,8 +9,8 @@ from statistics import fmean
 from time import perf_counter
 
 from gradwire.bench.collectives.checks import Brought, count_unlike, count_wrong
-from gradwire.bench.collectives.method import Job
 from gradwire.bench.collectives.places import Place, link_bytes_sent
+from gradwire.bench.method import Job
 from gradwire.bench.training.char_lm import Text
 from gradwire.bench.training.method import Gradients, Method, Reducer
 from gradwire.bench.training.replica import Replica, flat

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import resource
 from collections.abc import Sequence
 from typing import Any
 
 from gradwire.bench.allocator import is_warm
-from gradwire.bench.collectives.method import Job
 from gradwire.bench.collectives.places import Place, own_place
-from gradwire.bench.environment import collect_environment, memory_bytes
+from gradwire.bench.environment import (
+    collect_environment,
+    peak_memory_bytes,
+    require_memory,
+)
+from gradwire.bench.files import check_writable, write_json
 from gradwire.bench.launched import agree, describe_mpi, run_on_all, say_nothing
+from gradwire.bench.method import Job
 from gradwire.bench.picture import require_figure
-from gradwire.bench.report import check_writable, write_json
 from gradwire.bench.runner import say_on_stderr, torch_threads
 from gradwire.bench.training import table
 from gradwire.bench.training.char_lm import Text, load_text
@@ -59,7 +62,7 @@ def _run(
     with torch_threads(native.current_threads()):
         progress = say_on_stderr if job.rank == 0 else say_nothing
         report.results = Runner(methods, settings, job, places, texts[0], progress).run()
-    peak = comm.gather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, root=0)
+    peak = comm.gather(peak_memory_bytes(), root=0)
     if job.rank == 0:
         report.environment["peak_memory_bytes"] = peak
         report.notes = table.uncounted_note(report.results)
@@ -80,7 +83,7 @@ def _show(report: Report, options: argparse.Namespace) -> None:
         print("\n".join(["#", *curves]))
     print("\n".join(table.footer(report)), flush=True)
     if options.json:
-        write_json(report.to_json(), options.json)
+        write_json(WHO, report.to_json(), options.json)
     if options.plot and curves:
         plot(report, options.plot)
 
@@ -97,19 +100,18 @@ def _check_here(
         texts.append(load_text())
     except FileNotFoundError as error:
         raise ConfigError(f"{WHO}: {error}") from None
-    memory, here = memory_bytes(), places[job.rank]
+    here = places[job.rank]
     ranks = sum(each.machine == here.machine for each in places)
-    needed = 4 * job.numel * ranks * (_VECTORS_OF_A_METHOD * methods + _VECTORS_OF_A_CHECK)
-    if memory is not None and needed > memory:
-        raise ConfigError(
-            f"{WHO}: {methods} models of {job.numel:,} parameters on {ranks} ranks of a machine "
-            f"need at least {needed / 2**30:.0f} GiB and {here.host} has {memory / 2**30:.0f}: "
-            "choose a smaller one, or fewer --methods"
-        )
+    require_memory(
+        f"{WHO}: {methods} models of {job.numel:,} parameters on {ranks} ranks of a machine need "
+        "at least",
+        4 * job.numel * ranks * (_VECTORS_OF_A_METHOD * methods + _VECTORS_OF_A_CHECK),
+        "choose a smaller one, or fewer --methods",
+        here.host,
+    )
     if options.plot and job.size < 2:
         raise ConfigError(f"{WHO}: --plot needs at least 2 ranks: one rank sends nothing")
     if job.rank == 0:
-        for path in filter(None, (options.json, options.plot)):
-            check_writable(path)
+        check_writable(WHO, options.json, options.plot)
         if options.plot:
             require_figure(PLOT, options.plot)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gradwire.bench.options import out_of_range, require_at_least
 from gradwire.errors import ConfigError
 
 WHO = "bench training"
@@ -141,32 +142,22 @@ def _check(found: Settings, options: argparse.Namespace) -> None:
     }  # fmt: skip
     if found.model == "char_lm":
         least |= {"width": HEAD_WIDTH, "layers": 1}
-    for name, bound in least.items():
-        if getattr(found, name) < bound:
-            raise _out_of_range(name, f"at least {bound}", getattr(found, name))
-    for name in ("steps", "every"):  # 0 stands for nothing else
-        given = getattr(options, name)
-        if given is not None and given < 1:
-            raise _out_of_range(name, "at least 1", given)
+    require_at_least(WHO, found, least)
+    require_at_least(WHO, options, {"steps": 1, "every": 1})  # 0 stands for nothing else
     if found.width % HEAD_WIDTH:
-        raise _out_of_range("width", f"a multiple of {HEAD_WIDTH}", found.width)
+        raise out_of_range(WHO, "width", f"a multiple of {HEAD_WIDTH}", found.width)
     if found.model == "mlp" and not 0.1 <= found.parameters <= 4000:
-        raise _out_of_range("parameters", "in [0.1, 4000] million", found.parameters)
+        raise out_of_range(WHO, "parameters", "in [0.1, 4000] million", found.parameters)
     if not 0.0 < found.density < 1.0:
-        raise _out_of_range("density", "in (0, 1)", found.density)
+        raise out_of_range(WHO, "density", "in (0, 1)", found.density)
     if not 0.0 <= found.momentum < 1.0:
-        raise _out_of_range("momentum", "in [0, 1)", found.momentum)
+        raise out_of_range(WHO, "momentum", "in [0, 1)", found.momentum)
     for name in ("lr", "clip"):
         if not 0.0 < getattr(found, name) < math.inf:
-            raise _out_of_range(name, "above 0", getattr(found, name))
+            raise out_of_range(WHO, name, "above 0", getattr(found, name))
     if found.settled >= found.steps:
         raise ConfigError(
             f"{WHO}: --steps must be above {found.settled}, got {found.steps}: no step would be "
             f"timed after {found.warmup_steps} of warm-up, {found.ramp_steps} of the ramp and "
             f"{found.untimed} more; change these with --warmup-steps, --ramp-steps and --untimed"
         )
-
-
-def _out_of_range(name: str, expected: str, got: float) -> ConfigError:
-    option = name.replace("_", "-")
-    return ConfigError(f"{WHO}: --{option} must be {expected}, got {got}")

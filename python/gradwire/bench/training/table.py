@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradwire.bench.collectives.table import NAME_WIDTH, baseline_lines, counted, place_lines
+from gradwire.bench.collectives.table import (
+    NAME_WIDTH,
+    baseline_lines,
+    counted,
+    label,
+    megabytes,
+    milliseconds,
+    place_lines,
+)
 from gradwire.bench.training.result import Point, Report, Result
 
 HEADER = (
@@ -47,11 +55,11 @@ def _line(each: Result, local: Result, dense: Result, linked: bool) -> str:
     ratio = f"{'-':>8}" if own is None or not baseline else f"{own / baseline:>8.3f}"
     wrong = "-" if each.wrong is None else str(each.wrong)
     return (
-        f"{_name(each)} {_milliseconds(own)} {_milliseconds(min(each.seconds, default=None))} "
-        f"{_milliseconds(max(each.seconds, default=None))} "
-        f"{_milliseconds(each.median_compute_seconds)} "
-        f"{_milliseconds(each.exposed_seconds(local))} {ratio} {_megabytes(each.bytes_sent)} "
-        f"{_megabytes(each.link_bytes if linked else None)} {wrong:>6}"
+        f"{label(each)} {milliseconds(own)} {milliseconds(min(each.seconds, default=None))} "
+        f"{milliseconds(max(each.seconds, default=None))} "
+        f"{milliseconds(each.median_compute_seconds)} "
+        f"{milliseconds(each.exposed_seconds(local))} {ratio} {megabytes(each.bytes_sent)} "
+        f"{megabytes(each.link_bytes if linked else None)} {wrong:>6}"
     )
 
 
@@ -73,7 +81,7 @@ def _curve_line(each: Result, steps: Sequence[int]) -> str:
     taken = f"{'-':>9} {'-':>9}"
     if last is not None:
         taken = f"{last.seconds:>9.2f} {last.bytes_sent * 1e-6:>9.2f}"
-    return f"{_name(each)} {columns} {taken}"
+    return f"{label(each)} {columns} {taken}"
 
 
 def _spread(steps: Sequence[int]) -> list[int]:
@@ -93,19 +101,6 @@ def footer(report: Report) -> list[str]:
     else:
         found.append(f"# OK: {counted(len(report.results), 'line')}, none wrong")
     return found
-
-
-def _name(each: Result) -> str:
-    density = "-" if each.density is None else f"{each.density:g}"
-    return f"{each.method:<{NAME_WIDTH}} {density:>8}"
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return f"{'-':>9}" if seconds is None else f"{seconds * 1e3:>9.3f}"
-
-
-def _megabytes(nbytes: float | None) -> str:
-    return f"{'-':>8}" if nbytes is None else f"{nbytes * 1e-6:>8.3f}"
 
 
 def uncounted_note(results: Sequence[Result]) -> list[str]:

@@ -14,7 +14,13 @@ from gradwire.kernels.reference.bits import (
     unpack_base3,
     unpack_bits,
 )
-from gradwire.kernels.reference.casts import from_bfloat16, to_bfloat16, to_float32
+from gradwire.kernels.reference.casts import (
+    from_bfloat16,
+    from_float16,
+    to_bfloat16,
+    to_float16,
+    to_float32,
+)
 from gradwire.kernels.reference.dynamic import (
     compensate_quantize_dynamic,
     dequantize_dynamic,
@@ -84,6 +90,7 @@ __all__ = [
     "encoded_size",
     "finite_check",
     "from_bfloat16",
+    "from_float16",
     "from_fp8",
     "hadamard",
     "histogram",
@@ -111,6 +118,7 @@ __all__ = [
     "scatter_add",
     "select",
     "to_bfloat16",
+    "to_float16",
     "to_float32",
     "to_fp8",
     "topk",

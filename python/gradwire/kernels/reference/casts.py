@@ -25,6 +25,22 @@ def from_bfloat16(bits: NDArray[np.uint16]) -> Floats:
     return widened
 
 
+def to_float16(x: Floats) -> NDArray[np.float16]:
+    """Return x rounded to float16, to nearest, ties to even; NaN stays NaN and becomes quiet."""
+    bits = x.view(np.uint32)
+    with np.errstate(all="ignore"):
+        halves: NDArray[np.float16] = x.astype(np.float16)
+    quiet = ((bits >> np.uint32(16)) & np.uint32(0x8000)) | np.uint32(0x7E00)
+    quiet |= (bits >> np.uint32(13)) & np.uint32(0x3FF)
+    halves.view(np.uint16)[np.isnan(x)] = quiet[np.isnan(x)]
+    return halves
+
+
+def from_float16(x: NDArray[np.float16]) -> Floats:
+    """Return the float32 values of float16; NaN becomes quiet."""
+    return widen(x)
+
+
 def widen(x: NDArray[Any]) -> NDArray[Any]:
     """Return x in the type it is computed in: float16 and bits of bfloat16 (uint16) as float32.
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gradwire.bench.collectives.method import Case, Job, Method
+from gradwire.bench.collectives.method import Case, Method
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import Job
 from gradwire.communicators.mpi_library import import_mpi
 from gradwire.kernels.arrays import aligned
 

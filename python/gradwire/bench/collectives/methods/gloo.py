@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from gradwire.bench.collectives.method import FLOAT16, Case, Job, Method, Rounding
+from gradwire.bench.collectives.method import Case, Method
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import FLOAT16, Job, Rounding
 from gradwire.bench.peers import import_torch
 from gradwire.errors import ConfigError
 from gradwire.kernels.arrays import aligned

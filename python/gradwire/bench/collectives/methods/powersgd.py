@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.bench.collectives.method import Case, Job, Method, nothing
+from gradwire.bench.collectives.method import Case, Method, nothing
 from gradwire.bench.collectives.methods.gloo import GlooGroup
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import Job
 from gradwire.bench.peers import import_torch
 
 # Steps that the hook leaves dense; the fewest that it allows with error feedback.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradwire.bench.collectives.method import Case, Job, Method
+from gradwire.bench.collectives.method import Case, Method
 from gradwire.bench.inputs import Floats
+from gradwire.bench.method import Job
 from gradwire.bench.peers import import_torch
 from gradwire.kernels.arrays import aligned
 
