@@ -54,6 +54,7 @@ def test_chosen_methods_follow_the_baseline() -> None:
         "allgather/topk",
         "topkdsa/topk",
         "gtopk/topk",
+        "hierarchical/topk",
         "auto/topk",
         "torch/topk",
     ]

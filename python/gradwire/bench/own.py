@@ -99,6 +99,8 @@ _TABLE: tuple[OwnMethod, ...] = (
     _sparse("topkdsa", "bf16", "the same, values rounded to bfloat16"),
     _sparse("gtopk", "float32", "top-k, merged in a tree that keeps k sums"),
     _sparse("gtopk", "bf16", "the same, values rounded to bfloat16"),
+    _sparse("hierarchical", "float32", "top-k, within hosts first, then by Ok-Topk"),
+    _sparse("hierarchical", "bf16", "the same, values rounded to bfloat16 between hosts"),
     _sparse("auto", "float32", "top-k by the schedule that a prediction favours"),
 )
 
