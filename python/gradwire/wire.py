@@ -53,6 +53,7 @@ class Kind(IntEnum):
     PAYLOAD = 0  # a rank's whole payload
     SPLIT = 1  # entries for who adds them: the owner of a region, the next rank of a tree
     GATHER = 2  # reduced entries for all: of a region, from its owner, or of everything
+    MOVE = 3  # reduced entries that an owner hands over to another rank, which tells them all
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,18 @@ def test_every_schedule_can_be_predicted(schedule: str) -> None:
     assert predict(schedule, Case(1000, 10, 4), Link(1e-6, 1e-9)).seconds > 0
 
 
+def test_hosts_with_several_ranks_share_their_link() -> None:
+    """So what counts is what a host sends: as much as one rank of the flat schedule."""
+    link = Link.of_rate(1e9, 0.0)
+    flat = predict("oktopk", Case(10**7, 10**5, 8), link).phases
+    nested = predict("hierarchical", Case(10**7, 10**5, 64, group_size=8), link).phases
+    assert nested["split"] == pytest.approx(flat["split"], rel=0.02)
+    assert nested["near split"] == nested["near gather"] == 0.0
+    assert predict("hierarchical", Case(10**7, 10**5, 8), link).phases == flat
+    with pytest.raises(ConfigError, match="ranks must be a multiple of group_size = 3, got 8"):
+        Case(100, 1, 8, group_size=3)
+
+
 def test_predictions_add_up() -> None:
     case, link = Case(100_000, 1_000, 8), Link.of_rate(1e9, 30e-6)
     rates = Rates(compensated=1e-9, merged=5e-9)

@@ -9,7 +9,7 @@ from kernel_inputs import FLAVOURS, vector
 
 from gradwire.communicators import Communicator, Simulation
 from gradwire.schedules import winners as module
-from gradwire.schedules.winners import winners
+from gradwire.schedules.winners import Won, winners
 
 WITHOUT_NAN = [name for name in FLAVOURS if name not in ("special", "bits")]
 
@@ -23,15 +23,18 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 def chosen(sums: np.ndarray, cuts: list[int], k: int, seed: int = 0, guess: int = 0) -> np.ndarray:
     """Return the positions that win when rank r owns sums[cuts[r]:cuts[r + 1]]."""
 
-    def rank(communicator: Communicator) -> np.ndarray:
+    def rank(communicator: Communicator) -> Won:
         own = sums[cuts[communicator.rank] : cuts[communicator.rank + 1]].copy()
-        won, next_guess = winners(own, k, communicator, guess)
-        assert 0 <= next_guess < 2**31
-        assert won.dtype == np.bool_ and won.shape == own.shape
+        won = winners(own, k, communicator, guess)
+        assert 0 <= won.guess < 2**31
+        assert won.chosen.dtype == np.bool_ and won.chosen.shape == own.shape
         return won
 
     parts = Simulation(len(cuts) - 1, seed).run(rank)
-    return np.flatnonzero(np.concatenate(parts))
+    every = np.concatenate([won.chosen for won in parts])
+    shares = [int(won.chosen.sum()) for won in parts]
+    assert all(won.shares == (shares if np.count_nonzero(sums) > k else None) for won in parts)
+    return np.flatnonzero(every)
 
 
 def random_cuts(generator: np.random.Generator, numel: int, size: int) -> list[int]:
@@ -75,8 +78,8 @@ def test_a_good_guess_saves_a_round() -> None:
     def rounds(guess: int) -> tuple[int, int]:
         def rank(communicator: Communicator) -> tuple[int, int]:
             own = np.array_split(sums, 4)[communicator.rank].copy()
-            _, found = winners(own, 1000, communicator, guess)
-            return communicator.counters.messages_sent, found
+            won = winners(own, 1000, communicator, guess)
+            return communicator.counters.messages_sent, won.guess
 
         return Simulation(4, 0).run(rank)[0]
 

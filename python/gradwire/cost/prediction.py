@@ -7,7 +7,7 @@ regions cut anew. `gradwire simulate` counts what really goes over the wire, hot
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gradwire.cost.link import Link, slowest
@@ -37,6 +37,8 @@ class Case:
         ranks: at least 1.
         value_bytes: bytes of a value on the wire, of an entry or a dense one.
         byte_seconds: by which senders choose their codes, see `Communicator`.
+        group_size: ranks of a host, which share its link, for "hierarchical"; ``ranks`` is a
+            multiple of it.
     """
 
     numel: int
@@ -44,6 +46,7 @@ class Case:
     ranks: int
     value_bytes: float = _VALUE_BYTES
     byte_seconds: float = 8e-9
+    group_size: int = 1
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -52,6 +55,12 @@ class Case:
         require_integer("Case: ranks", self.ranks, 1)
         if self.k > self.numel:
             raise ConfigError(f"Case: k must be at most numel = {self.numel}, got {self.k}")
+        require_integer("Case: group_size", self.group_size, 1)
+        if self.ranks % self.group_size:
+            raise ConfigError(
+                f"Case: ranks must be a multiple of group_size = {self.group_size}, "
+                f"got {self.ranks}"
+            )
         if not self.value_bytes > 0:
             raise ConfigError(f"Case: value_bytes must be above 0, got {self.value_bytes}")
 
@@ -156,6 +165,33 @@ def _oktopk(case: Case) -> dict[str, Phase]:
     }
 
 
+def _hierarchical(case: Case) -> dict[str, Phase]:
+    """Ok-Topk between hosts, all of whose ranks use its link; what stays in a host takes no link.
+
+    As if all ranks of a host chose other entries: the more they agree, the less is to be merged.
+    """
+    g, whole = case.group_size, _oktopk(case)
+    if g == 1:
+        return whole
+    numel, k = -(-case.numel // g), -(-case.k // g)
+    inner = _oktopk(replace(case, numel=numel, k=k, ranks=case.ranks // g, group_size=1))
+    shared = {
+        name: Phase(g * inner[name].messages, g * inner[name].nbytes, inner[name].work)
+        for name in ("split", "select", "gather")
+    }
+    near = Work(coded=g, encoded=case.k, decoded=case.k, merged=case.k)
+    return {
+        "compensate": whole["compensate"],
+        "agree": whole["agree"],
+        "partition": Phase(),
+        "near split": Phase(work=near),
+        **shared,
+        "finish": inner["finish"],
+        "near gather": Phase(work=Work(coded=g, encoded=k, decoded=case.k)),
+        "scatter": whole["scatter"],
+    }
+
+
 def _selection(case: Case) -> Phase:
     """One histogram or two, and the sums that remain."""
     in_question = _SHARE_OF_BIN * case.k
@@ -247,4 +283,5 @@ _PHASES: dict[str, Callable[[Case], dict[str, Phase]]] = {
     "oktopk": _oktopk,
     "topkdsa": _topkdsa,
     "gtopk": _gtopk,
+    "hierarchical": _hierarchical,
 }

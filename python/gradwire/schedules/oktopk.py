@@ -7,7 +7,8 @@ After Li and Hoefler, "Near-Optimal Sparse Allreduce for Distributed Deep Learni
 2. the index space is cut into one region per rank, so that owners receive equal shares;
 3. split and reduce: each entry goes to the owner of its region, who adds in rank order;
 4. global selection: exactly the k largest sums win, ties by lowest index;
-5. gather: winners go to all ranks.
+5. gather: winners go to all ranks; if one owner has far more than the others, they are first
+   handed over until all have equally many.
 
 An entry is delivered where it was selected locally *and* won globally; all else stays in the
 residual. Volume per rank at most 2 k (P - 1) / P entries in each of the phases 3 and 5 when owners'
@@ -17,16 +18,19 @@ shares are equal, plus the histograms of phase 4.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
+from gradwire.errors import ConfigError
 from gradwire.payload import Indices, Payload
+from gradwire.schedules.balance import balance
 from gradwire.schedules.base import Report
 from gradwire.schedules.ownership import Owned
-from gradwire.schedules.partitioned import Exchanged, Partitioned, Positions
+from gradwire.schedules.partitioned import Exchanged, Kept, Partitioned, Positions
+from gradwire.schedules.regions import imbalance
 from gradwire.schedules.winners import winners
 
 
@@ -34,21 +38,40 @@ from gradwire.schedules.winners import winners
 class OkTopk(Partitioned):
     """Sums sparse payloads and keeps the k largest sums, k being the payload's budget.
 
-    The configuration is that of `Partitioned`.
+    Attributes:
+        largest_share: winners of the owner with most of them, over the mean, beyond which they are
+            balanced before they are told; and those of `Partitioned`.
     """
+
+    largest_share: float = 4.0
 
     id: ClassVar[str] = "oktopk"
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        if self.largest_share < 1:
+            raise ConfigError(f"OkTopk: largest_share must be >= 1, got {self.largest_share}")
+
+    def config(self) -> dict[str, Any]:
+        """Return the configuration."""
+        return {**super().config(), "largest_share": self.largest_share}
+
     def keep(
         self, owned: Owned, exchanged: Exchanged, communicator: Communicator, report: Report
-    ) -> tuple[Owned, int]:
-        """Return the winners among this owner's sums, and the largest number of any owner's."""
-        partition, k = exchanged.partition, exchanged.payload.budget
+    ) -> Kept:
+        """Return the winners among this owner's sums, or its equal run of all winners."""
+        payload, partition, layout, agreement = exchanged
         with report.phase("select", communicator):
             # Inf in a sum is the largest magnitude there is: it wins, and so all ranks know.
-            chosen, partition.guess = winners(owned.values, k, communicator, partition.guess)
-            at = np.flatnonzero(chosen)
-            return replace(owned, indices=owned.indices[at], values=owned.values[at]), k
+            won = winners(owned.values, payload.budget, communicator, partition.guess)
+            partition.guess = won.guess
+            at = np.flatnonzero(won.chosen)
+            owned = replace(owned, indices=owned.indices[at], values=owned.values[at])
+        if won.shares and imbalance(won.shares) > self.largest_share:
+            with report.phase("balance", communicator):
+                owned, layout = balance(owned, won.shares, layout, agreement, communicator)
+        return Kept(owned, layout, payload.budget)
 
     def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
         """Return this rank's entries that won, and where among all of its entries they are."""

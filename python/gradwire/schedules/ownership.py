@@ -31,11 +31,14 @@ class Layout:
         regions: (P + 1,) boundaries in the space of the entries' indices.
         dense: (P + 1,) boundaries in the dense values.
         tail: (P + 1,) boundaries in the tail.
+        told: beginning and length of the region in which the sums lie that each rank tells, where
+            that is not its own.
     """
 
     regions: Boundaries
     dense: Boundaries
     tail: Boundaries
+    told: tuple[tuple[int, int], ...] | None = None
 
     @classmethod
     def of(cls, payload: Payload, regions: Boundaries) -> Layout:
@@ -57,7 +60,9 @@ class Layout:
         return slice(int(self.tail[rank]), int(self.tail[rank + 1]))
 
     def region_of(self, rank: int) -> tuple[int, int]:
-        """Return the beginning and the length of a rank's region."""
+        """Return the beginning and the length of a rank's region, or of what it tells."""
+        if self.told:
+            return self.told[rank]
         begin = int(self.regions[rank])
         return begin, int(self.regions[rank + 1]) - begin
 

@@ -60,6 +60,21 @@ class Exchanged(NamedTuple):
     payload: Payload
     partition: Partition
     layout: Layout
+    agreement: Agreement
+
+
+class Kept(NamedTuple):
+    """What an owner tells all ranks.
+
+    Attributes:
+        owned: its sums, or those that it tells for others.
+        layout: where each rank's sums lie; the same on all ranks.
+        most: the number of sums that no rank exceeds; the same on all ranks.
+    """
+
+    owned: Owned
+    layout: Layout
+    most: int
 
 
 @dataclass
@@ -100,11 +115,8 @@ class Partitioned(SparseSchedule):
     @abc.abstractmethod
     def keep(
         self, owned: Owned, exchanged: Exchanged, communicator: Communicator, report: Report
-    ) -> tuple[Owned, int]:
-        """Return what this owner tells of its sums; collective.
-
-        The second result is the number of sums that no owner exceeds, the same on all ranks.
-        """
+    ) -> Kept:
+        """Return what this owner tells; collective."""
 
     @abc.abstractmethod
     def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
@@ -120,7 +132,8 @@ class Partitioned(SparseSchedule):
         with report.phase("split", communicator):
             owned, rounded_off = split(payload, layout, agreement, communicator)
         report.reduced = len(owned.indices)
-        kept, most = self.keep(owned, Exchanged(payload, partition, layout), communicator, report)
+        exchanged = Exchanged(payload, partition, layout, agreement)
+        kept, layout, most = self.keep(owned, exchanged, communicator, report)
         with report.phase("gather", communicator):
             gathered = gather(kept, payload, layout, agreement, communicator, most=most)
         reduced = gathered.reduced

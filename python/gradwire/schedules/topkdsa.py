@@ -27,7 +27,7 @@ from gradwire.index_codecs import choose_codec
 from gradwire.payload import Indices, Payload
 from gradwire.schedules.base import Report
 from gradwire.schedules.ownership import Owned
-from gradwire.schedules.partitioned import Exchanged, Partitioned, Positions
+from gradwire.schedules.partitioned import Exchanged, Kept, Partitioned, Positions
 from gradwire.values import Plain, ValueFormat
 
 
@@ -42,13 +42,13 @@ class TopkDsa(Partitioned):
 
     def keep(
         self, owned: Owned, exchanged: Exchanged, communicator: Communicator, report: Report
-    ) -> tuple[Owned, int]:
-        """Return all of this owner's sums, and the largest number of any owner's."""
+    ) -> Kept:
+        """Return all of this owner's sums."""
         payload, region = exchanged.payload, exchanged.layout.region_of(communicator.rank)
         with report.phase("gather", communicator):
             filled = _filled(owned, *region, payload.value_format, communicator.byte_seconds)
         # All ranks' entries may lie in one region; filling it at most doubles them.
-        return filled, 2 * payload.budget * communicator.size
+        return Kept(filled, exchanged.layout, 2 * payload.budget * communicator.size)
 
     def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
         """Return all of this rank's entries."""

@@ -11,6 +11,8 @@ ranks. The owners decide once and for all; no other rank repeats the decision.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,14 +72,26 @@ class _Bins:
         return begin, min(end, _BEYOND)
 
 
-def winners(
-    values: Float32, k: int, communicator: Communicator, guess: int = 0
-) -> tuple[Chosen, int]:
+class Won(NamedTuple):
+    """Which sums win.
+
+    Attributes:
+        chosen: whether each of this owner's sums does.
+        guess: for the next time.
+        shares: the number of winners of each owner, the same on all ranks; None if all sums win.
+    """
+
+    chosen: Chosen
+    guess: int
+    shares: list[int] | None
+
+
+def winners(values: Float32, k: int, communicator: Communicator, guess: int = 0) -> Won:
     """Tell which of this owner's sums are among the k largest of all owners; collective.
 
     ``values`` are this owner's sums in index order, without NaN. Exactly k win, or all non-zero
     ones if there are fewer. Zeros never win. ``guess``: the bits of a magnitude near the k-th, the
-    same on all ranks, or 0. The second result is a guess for the next time.
+    same on all ranks, or 0.
     """
     magnitudes: Magnitudes = values.view(np.int32) & np.int32(0x7FFFFFFF)
     bins = _Bins.around(guess) if guess > 0 else _Bins.within(1, _BEYOND)
@@ -85,7 +99,7 @@ def winners(
         summed = communicator.allreduce(bins.counts(magnitudes), "sum").astype(np.int64)
         at_least = np.cumsum(summed[::-1])[::-1]
         if at_least[0] <= k:
-            return magnitudes > 0, 0
+            return Won(magnitudes > 0, 0, None)
         number = int(np.flatnonzero(at_least >= k)[-1])
         least, beyond = bins.bounds(number)
         if summed[number] <= _FEW or beyond - least == 1:
@@ -94,33 +108,52 @@ def winners(
     still_free = k - int(at_least[number] - summed[number])
     chosen: Chosen = magnitudes >= beyond if beyond < _BEYOND else np.zeros(len(values), np.bool_)
     in_question = np.flatnonzero((magnitudes >= least) & ~chosen)
+    sure = int(np.count_nonzero(chosen))
     if summed[number] > _FEW:  # narrowed down to one magnitude, which many sums have
-        kept = _share_of_ties(len(in_question), still_free, communicator)
-        chosen[in_question[:kept]] = True
+        own, shares = _share_of_ties(sure, len(in_question), still_free, communicator)
+        chosen[in_question[:own]] = True
     else:
-        lists = _list_candidates(magnitudes[in_question], communicator)
+        lists = _list_candidates(sure, magnitudes[in_question], communicator)
         _check_candidates(lists, int(summed[number]), least, beyond)
-        chosen[in_question[_own_winners(lists, still_free, communicator.rank)]] = True
-    return chosen, least
+        places = _winning(lists, still_free)
+        chosen[in_question[places[communicator.rank]]] = True
+        shares = [each.sure + len(won) for each, won in zip(lists, places, strict=True)]
+    if sum(shares) != k:
+        raise WireError(f"expected {k} winners of all ranks, got {sum(shares)}")
+    return Won(chosen, least, shares)
 
 
-def _list_candidates(candidates: Magnitudes, communicator: Communicator) -> list[Magnitudes]:
-    """Return the candidates of all owners, in rank order."""
-    received = communicator.allgatherv(candidates.astype("<i4").view(np.uint8), 4 * _FEW)
+class _Listed(NamedTuple):
+    """What one owner lists: how many of its sums surely win, and the magnitudes in question."""
+
+    sure: int
+    candidates: Magnitudes
+
+
+def _list_candidates(
+    sure: int, candidates: Magnitudes, communicator: Communicator
+) -> list[_Listed]:
+    """Return what all owners list, in rank order."""
+    own = np.concatenate([[sure], candidates]).astype("<i4").view(np.uint8)
+    received = communicator.allgatherv(own, 4 * (1 + _FEW))
     for rank, each in enumerate(received):
-        if len(each) % 4:
+        if len(each) % 4 or not len(each):
             raise WireError(
-                f"candidates from rank {rank}: expected 4 bytes each, got {len(each)} bytes"
+                f"candidates from rank {rank}: expected a count and 4 bytes each, got {len(each)} "
+                "bytes"
             )
-    return [each.view("<i4") for each in received]
+    words = [each.view("<i4") for each in received]
+    return [_Listed(int(each[0]), each[1:]) for each in words]
 
 
-def _check_candidates(lists: list[Magnitudes], count: int, least: int, beyond: int) -> None:
+def _check_candidates(lists: list[_Listed], count: int, least: int, beyond: int) -> None:
     """Check that the candidates are those that the histogram counted."""
-    total = sum(len(each) for each in lists)
+    total = sum(len(each.candidates) for each in lists)
     if total != count:
         raise WireError(f"expected {count} candidates from all ranks, got {total}")
-    for rank, each in enumerate(lists):
+    for rank, (sure, each) in enumerate(lists):
+        if sure < 0:
+            raise WireError(f"candidates from rank {rank}: expected a count, got {sure}")
         if len(each) and not least <= int(each.min()) <= int(each.max()) < beyond:
             raise WireError(
                 f"candidates from rank {rank}: expected magnitude bits in [{least}, {beyond}), "
@@ -128,19 +161,30 @@ def _check_candidates(lists: list[Magnitudes], count: int, least: int, beyond: i
             )
 
 
-def _own_winners(lists: list[Magnitudes], free: int, rank: int) -> npt.NDArray[np.int64]:
-    """Return which of this owner's candidates are among the ``free`` largest of all owners'."""
-    everybody = np.concatenate(lists)
+def _winning(lists: list[_Listed], free: int) -> list[npt.NDArray[np.int64]]:
+    """Return which of each owner's candidates are among the ``free`` largest of all owners'."""
+    everybody = np.concatenate([each.candidates for each in lists])
     # Stable, so equal magnitudes stay in rank order and, within a rank, in index order.
-    first = np.argsort(-everybody.astype(np.int64), kind="stable")[:free]
-    before = sum(len(each) for each in lists[:rank])
-    mine: npt.NDArray[np.int64] = np.sort(first[first >= before] - before)
-    return mine[mine < len(lists[rank])]
+    first = np.sort(np.argsort(-everybody.astype(np.int64), kind="stable")[:free])
+    ends = np.cumsum([0, *(len(each.candidates) for each in lists)])
+    cuts = np.searchsorted(first, ends)
+    return [
+        first[low:high] - begin
+        for (low, high), begin in zip(pairwise(cuts.tolist()), ends[:-1], strict=True)
+    ]
 
 
-def _share_of_ties(own: int, free: int, communicator: Communicator) -> int:
-    """Return how many of its tied sums this owner keeps when only ``free`` of all may win."""
-    counts = np.zeros(communicator.size, np.int64)
-    counts[communicator.rank] = own
-    before = int(communicator.allreduce(counts, "sum")[: communicator.rank].sum())
-    return max(0, min(own, free - before))
+def _share_of_ties(
+    sure: int, ties: int, free: int, communicator: Communicator
+) -> tuple[int, list[int]]:
+    """Return how many of its tied sums this owner keeps, and the winners of all owners.
+
+    Of all tied sums only ``free`` may win.
+    """
+    size, rank = communicator.size, communicator.rank
+    counts = np.zeros((2, size), np.int64)
+    counts[:, rank] = sure, ties
+    summed = communicator.allreduce(counts.reshape(-1), "sum").reshape(2, size)
+    before = np.cumsum(summed[1]) - summed[1]
+    kept = np.clip(free - before, 0, summed[1])
+    return int(kept[rank]), (summed[0] + kept).tolist()
