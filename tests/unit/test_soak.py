@@ -22,8 +22,8 @@ from gradwire.testing.soak import Rank, Session, Turn, simulated
 
 SEED = 20
 WARM_UP, EXCHANGES = 2_000, 10_000
-# Fewer than one object in 16 exchanges, and 1 KiB an exchange.
-MORE_BLOCKS, MORE_BYTES = 500, 8 << 20
+# Fewer than one object in 16 exchanges, and 2 KiB an exchange.
+MORE_BLOCKS, MORE_BYTES = 500, 16 << 20
 LONG = Session(SEED, 0, 3, TopK(0.05), {"id": "oktopk"}, 0, newcomers=1.0, kinds="any below 3000")
 
 
