@@ -68,7 +68,12 @@ class Reduced:
         self._compressor.settle(
             residual.acc[:cut], self._head, self._outcome.delivered, self._context
         )
-        self._outcome.correction.add_to(residual.acc[:cut])
+        correction = self._outcome.correction
+        correction.add_entries_to(residual.acc[:cut])
+        if len(correction.dense):
+            self._compressor.take_back(
+                residual.acc[:cut], correction.begin, correction.dense, self._context
+            )
         residual.acc[cut:] = 0
         free = residual.commit()
         residual.floor = _floor_of(self._head)

@@ -26,7 +26,7 @@ from failing_exchanges import (
 )
 
 from gradwire.communicators import Simulation
-from gradwire.testing.faults import PHASES, TAMPERINGS
+from gradwire.testing.faults import HEADED_PHASES, LAST_PHASES, PHASES_OF, TAMPERINGS
 from gradwire.testing.launch import is_installed, is_open_mpi, mpirun, run
 from gradwire.testing.parallel import launched_rank_and_size
 
@@ -45,11 +45,7 @@ PATIENT = 60.0  # seconds, the deadline where nobody should have to wait for it
 DEADLINE = 2.0  # seconds, where somebody will
 MARGIN = 30.0  # seconds that a busy machine may need in addition
 
-PHASES_OF = {
-    "oktopk": PHASES,
-    "allgather": ("agree", "gather"),
-    "dense": ("agree", "split", "gather"),
-}
+PHASES = PHASES_OF["oktopk"]
 # Of 2,401 values three ranks own 800, 800 and 801; all others get messages that are alike.
 SWAPPED, LARGER_SLICE = "of another rank", 2
 
@@ -104,22 +100,24 @@ def committed(case: Case) -> set[int]:
     In its last phase an exchange can succeed on some ranks only, and a rank that fails in the first
     phase of the next one may overtake the others' last messages.
     """
-    fewer, more = case.phase == "agree", case.phase == "gather"
+    fewer, more = case.phase == "agree", case.phase in LAST_PHASES
     return {case.step - fewer, case.step, case.step + more}
 
 
 def tampered(schedule: str, ranks: int) -> list[Case]:
     """Return the bad messages that a schedule can send; a reduction of MPI's has none."""
     cases = []
-    for phase in ("split", "gather"):
+    for phase in PHASES_OF[schedule]:
         for number, fault in enumerate(TAMPERINGS):
             culprit = (number + ranks) % ranks
             no_indices = schedule == "dense" and fault == "flipped in the indices"
-            if phase not in PHASES_OF[schedule] or no_indices:
+            if phase not in HEADED_PHASES or no_indices:
                 continue
+            if phase in ("merge", "broadcast"):  # in a tree not all of them send anything
+                culprit = ranks - 1 if phase == "merge" else 0
             if fault == SWAPPED:
-                if phase == "gather":
-                    continue  # all get the same
+                if phase != "split":
+                    continue  # all get the same, or only one gets any
                 culprit = LARGER_SLICE - 1
             cases.append(Case(schedule, fault, phase, culprit))
     return cases
@@ -146,9 +144,13 @@ def check_bad_message(case: Case, seen: dict[int, Witness]) -> None:
     """Those who got it refuse it, and the others know from them."""
     assert seen[case.culprit].hit, case
     assert any(own.error == "WireError" for own in seen.values()), (case, seen)
+    senders = {case.culprit}
+    if case.phase == "broadcast" and len(seen) > 4:
+        senders.add(4)  # whom rank 0 sends to first, and who passes it on before reading it
     for own in seen.values():
         assert own.error in ("WireError", "PeerError"), (case, own)
-        assert case.fault == "flipped in the indices" or f"rank {case.culprit}" in own.text
+        named = any(f"rank {sender}" in own.text for sender in senders)
+        assert named or case.fault == "flipped in the indices", (case, own)
 
 
 def check_unwilling(case: Case, seen: dict[int, Witness]) -> None:
@@ -175,6 +177,9 @@ def check_difference(case: Case, seen: dict[int, Witness]) -> None:
         ("oktopk", 4),
         ("allgather", 3),
         ("dense", 3),
+        ("gtopk", 3),
+        pytest.param("topkdsa", 3, marks=pytest.mark.deep),
+        pytest.param("gtopk", 7, marks=pytest.mark.deep),
         pytest.param("allgather", 4, marks=pytest.mark.deep),
         pytest.param("oktopk", 2, marks=pytest.mark.deep),
         pytest.param("oktopk", 7, marks=pytest.mark.deep),
@@ -200,8 +205,12 @@ def test_faults_that_leave_processes_alive(schedule: str, ranks: int, tmp_path: 
         (check_bad_message if case.fault in TAMPERINGS else check_unwilling)(case, seen)
 
 
+# In the tree of gtopk rank 1 waits for rank 0, which waits for rank 2.
+IN_TREE = Case("gtopk", "stopped", "merge", 2)
 SLOW = [Case("oktopk", "stopped", phase, rank % 3) for rank, phase in enumerate(PHASES)]
 SLOW += [Case("dense", "stopped", "split", 0), Case("allgather", "stopped", "gather", 1)]
+SLOW += [Case("topkdsa", "stopped", "partition", 0), Case("topkdsa", "stopped", "gather", 1)]
+SLOW += [Case("gtopk", "stopped", "broadcast", 0)]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +218,7 @@ SLOW += [Case("dense", "stopped", "split", 0), Case("allgather", "stopped", "gat
     [
         SLOW[0],
         SLOW[4],
+        IN_TREE,
         *(pytest.param(case, marks=pytest.mark.deep) for case in [*SLOW[1:4], *SLOW[5:]]),
     ],
     ids=str,
@@ -273,16 +283,19 @@ def test_uncaught_error_ends_the_job(fault: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "ranks"),
+    ("schedule", "phase", "ranks"),
     [
-        ("agree", 3),
-        ("gather", 4),
-        *(pytest.param(phase, 3, marks=pytest.mark.deep) for phase in PHASES[1:]),
+        ("oktopk", "agree", 3),
+        ("oktopk", "gather", 4),
+        *(pytest.param("oktopk", phase, 3, marks=pytest.mark.deep) for phase in PHASES[1:]),
+        pytest.param("topkdsa", "gather", 3, marks=pytest.mark.deep),
+        pytest.param("gtopk", "merge", 3, marks=pytest.mark.deep),
+        pytest.param("gtopk", "broadcast", 4, marks=pytest.mark.deep),
     ],
 )
-def test_rank_that_is_killed(phase: str, ranks: int, tmp_path: Path) -> None:
+def test_rank_that_is_killed(schedule: str, phase: str, ranks: int, tmp_path: Path) -> None:
     """The launcher ends the others, who cannot have gone further."""
-    case = Case("oktopk", "killed", phase, 1)
+    case = Case(schedule, "killed", phase, 1)
     job = start(tmp_path, ranks, [case], "raise", PATIENT)
     assert job.process.returncode != 0, job.process.stdout
     for own in job.cases[case].values():

@@ -9,10 +9,10 @@ import pytest
 from exchange_model import Step, gtopk, largest, rank_order_sum, run
 from kernel_inputs import assert_same_bits
 
-from gradwire.compressors import BF16, FP16, QSGD, Chain, Compressor, EFSignSGD, TopK
+from gradwire.compressors import BF16, FP16, QSGD, Chain, Compressor, EFSignSGD, RandomK, TopK
 from gradwire.errors import ConfigError
 from gradwire.kernels import reference
-from gradwire.schedules import Allgather, GTopk, OkTopk, Schedule, SplitGather, TopkDsa
+from gradwire.schedules import Allgather, Dense, GTopk, OkTopk, Schedule, SplitGather, TopkDsa
 from gradwire.testing import SHAPES, exact_values
 
 SIZES = (1, 2, 3, 5)
@@ -83,6 +83,30 @@ def test_dense_values_lose_nothing(size: int, compressor: Compressor) -> None:
             gradients = drawn(SHAPES["layered_laplace"], size, numel)
             results = run(gradients, compressor, lambda o=owner: SplitGather(o), scale=1.0)
             assert_conserved(results, gradients, 16)
+
+
+@pytest.mark.parametrize("schedule", [Dense, SplitGather, Allgather, OkTopk])
+@pytest.mark.parametrize("compressor", [BF16(), FP16()], ids=repr)
+@pytest.mark.parametrize("size", SIZES)
+def test_short_floats_lose_nothing_where_there_is_a_residual(
+    size: int, compressor: Compressor, schedule: type[Schedule]
+) -> None:
+    """Neither the senders' rounding nor the owners', bit for bit where sums are exact."""
+    for numel in (0, 1, 33, 1500):
+        gradients = drawn(lambda g, n: exact_values(g, n, bits=14), size, numel)
+        assert_conserved(run(gradients, compressor, schedule, scale=1.0), gradients, 0)
+
+
+@pytest.mark.parametrize("owner", ["bf16", "int8", "sign"])
+@pytest.mark.parametrize("size", SIZES)
+def test_rounded_sums_of_random_elements_lose_nothing(size: int, owner: str) -> None:
+    """What an owner keeps goes to the elements that were drawn, not to the bucket's first ones."""
+    for numel in (0, 1, 33, 3000):
+        gradients = drawn(SHAPES["layered_laplace"], size, numel)
+        results = run(gradients, RandomK(0.3, 1), lambda: SplitGather(owner), scale=1.0)
+        assert_conserved(results, gradients, 16)
+    unbiased = run(gradients, RandomK(0.3, unbiased=True), lambda: SplitGather(owner), scale=1.0)
+    assert not any(each[-1].residual.any() for each in unbiased)
 
 
 @pytest.mark.parametrize("schedule", [SplitGather, Allgather])

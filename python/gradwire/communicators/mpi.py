@@ -271,8 +271,10 @@ class MpiCommunicator(Communicator):
         transfer = MpiTransfer(
             self._comm, messages, sources, limit, operation, tag, self.piece_bytes, self.window
         )
+        # Where only some ranks send, who is awaited may be waiting for another one itself.
+        all_send = len(sources) == self.size - 1
         try:
-            self._poll(transfer.advance, transfer.missing_senders, operation)
+            self._poll(transfer.advance, transfer.missing_senders, operation, ask=not all_send)
         except BaseException:
             abandoned.extend(transfer.requests())
             raise
@@ -286,11 +288,16 @@ class MpiCommunicator(Communicator):
             raise
 
     def _poll(
-        self, advance: Callable[[Patience], bool], waiting_for: Callable[[], str], operation: str
+        self,
+        advance: Callable[[Patience], bool],
+        waiting_for: Callable[[], str],
+        operation: str,
+        ask: bool = False,
     ) -> None:
         """Call `advance` until it says that all is done, a peer fails or the deadline passes.
 
-        `waiting_for` says for whom, or nothing where MPI does not tell: then the ranks are called.
+        `waiting_for` says for whom, or nothing where MPI does not tell: then, or if `ask` is set,
+        the ranks are called.
         """
         patience = Patience(self.deadline)
         polls = 0
@@ -299,7 +306,9 @@ class MpiCommunicator(Communicator):
                 self._notices.attend(operation)
             polls += 1
             if patience.exhausted:
-                missing = waiting_for() or self._notices.call_roll(operation)
+                missing = "" if ask else waiting_for()
+                missing = missing or self._notices.call_roll(operation) or waiting_for()
+                missing = missing or "MPI, though all ranks are there"
                 raise DeadlineError(
                     f"{operation}: rank {self.rank} of {self.size} made no progress for "
                     f"{self.deadline:g} s, waiting for {missing}; raise the deadline "

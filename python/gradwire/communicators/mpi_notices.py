@@ -68,7 +68,7 @@ class Notices:
             self._answers[peer] = text
 
     def call_roll(self, operation: str) -> str:
-        """Ask who else is in ``operation``; return who is not, in words.
+        """Ask who else is in ``operation``; return who is not, in words, or nothing if all are.
 
         Raises:
             PeerError: a peer gave up meanwhile; it may know more.
@@ -85,7 +85,7 @@ class Notices:
             if answer != operation
         ]
         named = [f"ranks {silent}, which do not answer"] if silent else []
-        return " and ".join(named + elsewhere) or "MPI, though all ranks are there"
+        return " and ".join(named + elsewhere)
 
     def _send(self, peers: list[int], kind: bytes, text: str) -> list[MPI.Request]:
         requests = []

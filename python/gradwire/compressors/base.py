@@ -136,6 +136,15 @@ class Compressor(abc.ABC):
         else:
             kernels.clear(acc, delivered)
 
+    def take_back(self, acc: Float32, begin: int, left: Float32, context: Context) -> None:
+        """Add to the settled ``acc`` what rounding took away of sums that this rank owns.
+
+        ``left`` ((count,) float32) belongs to the dense values from ``begin`` on. Compressors whose
+        dense values are not those of all elements, in their order, override this.
+        """
+        owned = acc[begin : begin + len(left)]
+        kernels.add(owned, left, owned)
+
     def config(self) -> dict[str, Any]:
         """Return the configuration as a dictionary that JSON can hold."""
         return {"id": self.id, **dataclasses.asdict(self)}  # type: ignore[call-overload]

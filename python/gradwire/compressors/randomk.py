@@ -91,3 +91,9 @@ class RandomK(Sparsifier):
             kernels.clear(acc)
         else:
             kernels.clear(acc, self.indices(len(acc), context))
+
+    def take_back(self, acc: Float32, begin: int, left: Float32, context: Context) -> None:
+        """Add to this step's positions; the unbiased form leaves nothing behind."""
+        if not self.unbiased:
+            positions = self.indices(len(acc), context)[begin : begin + len(left)]
+            kernels.scatter_add(acc, positions, left)

@@ -83,21 +83,19 @@ class Correction:
     Attributes:
         entries: pairs of (count,) uint32, increasing, and (count,) float32: what rounding took away
             of what this rank sent and was delivered, and of sums that it owns; sums that it pruned.
-        begin: where
-        dense: float32, of the sums of dense values that this rank owns, lie in the bucket.
+        begin: where, among the dense values,
+        dense: float32, of the sums that this rank owns, lies; which elements of the bucket these
+            are is the compressor's to say (`Compressor.take_back`).
     """
 
     entries: tuple[tuple[Indices, Float32], ...] = ()
     begin: int = 0
     dense: Float32 = field(default_factory=lambda: NO_VALUES)
 
-    def add_to(self, acc: Float32) -> None:
-        """Add it to an accumulator from which what got through has been taken out."""
+    def add_entries_to(self, acc: Float32) -> None:
+        """Add the entries to an accumulator from which what got through has been taken out."""
         for indices, values in self.entries:
             kernels.scatter_add(acc, indices, values)
-        if len(self.dense):
-            owned = acc[self.begin : self.begin + len(self.dense)]
-            kernels.add(owned, self.dense, owned)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Rank r owns the r-th of P equal slices: volume 2 b n (P - 1) / P bytes per rank for b bytes per
 value, the bound of any dense allreduce; 2 (P - 1) messages. Owners add in float32 in rank order and
-round once to the payload's format, so replicas get the same bits on every transport.
+round once to the payload's format, so replicas get the same bits on every transport; what that
+takes away stays in the owner's residual, if there is one.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Dense(Schedule):
         """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
         if payload.numel:
             raise ConfigError("schedule 'dense' cannot move entries; use schedule 'allgather'")
-        reduced = split_and_gather(payload, agreement, communicator, report).reduced
-        return Outcome(True, reduced, NO_INDICES, report)
+        gathered = split_and_gather(payload, agreement, communicator, report)
+        return Outcome(True, gathered.reduced, NO_INDICES, report, gathered.dense_correction())
 
     def config(self) -> dict[str, Any]:
         """Return the configuration."""

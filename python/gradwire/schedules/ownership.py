@@ -17,7 +17,7 @@ from gradwire.communicators.base import Communicator
 from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
-from gradwire.schedules.base import Report
+from gradwire.schedules.base import Correction, Report
 from gradwire.schedules.regions import Boundaries, equal_regions, slices_of
 from gradwire.values import FLOAT32, Encoded, ValueFormat, plain
 from gradwire.wire import Expected, Kind, Message, decode, encode
@@ -149,6 +149,12 @@ class Gathered:
     values_left: Float32 | None
     dense_left: Float32 | None
     dense_begin: int
+
+    def dense_correction(self) -> Correction:
+        """Return what this owner's residual is owed for its sums of dense values."""
+        if self.dense_left is None:
+            return Correction()
+        return Correction(begin=self.dense_begin, dense=self.dense_left)
 
 
 def gather(

@@ -16,7 +16,7 @@ from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
 from gradwire.payload import NO_INDICES, Payload
 from gradwire.schedules.agreement import Agreement
-from gradwire.schedules.base import Correction, Outcome, Report, Schedule
+from gradwire.schedules.base import Outcome, Report, Schedule
 from gradwire.schedules.ownership import split_and_gather
 from gradwire.values import format_named
 
@@ -58,10 +58,7 @@ class SplitGather(Schedule):
         if payload.numel:
             raise ConfigError("schedule 'split_gather' cannot move entries; use 'oktopk'")
         gathered = split_and_gather(payload, agreement, communicator, report, self._format)
-        correction = Correction()
-        if gathered.dense_left is not None:
-            correction = Correction(begin=gathered.dense_begin, dense=gathered.dense_left)
-        return Outcome(True, gathered.reduced, NO_INDICES, report, correction)
+        return Outcome(True, gathered.reduced, NO_INDICES, report, gathered.dense_correction())
 
     def config(self) -> dict[str, Any]:
         """Return the configuration."""

@@ -11,7 +11,7 @@ phase, and is one of two kinds: the rank *does* something there (raises, stops, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,23 @@ from unittest import mock
 import numpy as np
 
 from gradwire.communicators.base import Communicator
-from gradwire.communicators.messages import Bytes
+from gradwire.communicators.messages import Buffer, Bytes, as_bytes
 from gradwire.communicators.reduction import Array, ReduceOp
 from gradwire.schedules import Report
 
-PHASES = ("agree", "partition", "split", "select", "gather")  # the first one begins an exchange
+FIRST_PHASE = "agree"
+# The phases of an exchange, by schedule and in order.
+PHASES_OF: dict[str, tuple[str, ...]] = {
+    "oktopk": (FIRST_PHASE, "partition", "split", "select", "gather"),
+    "topkdsa": (FIRST_PHASE, "partition", "split", "gather"),
+    "gtopk": (FIRST_PHASE, "merge", "broadcast"),
+    "allgather": (FIRST_PHASE, "gather"),
+    "dense": (FIRST_PHASE, "split", "gather"),
+}
+# In these a rank may be through when another one fails.
+LAST_PHASES = {phases[-1] for phases in PHASES_OF.values()}
+# Those whose messages have headers.
+HEADED_PHASES = {"split", "gather", "merge", "broadcast"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Place:
 
     Attributes:
         exchange: number of the exchange on this communicator, from 0.
-        phase: one of ``PHASES``.
+        phase: one of the schedule's ``PHASES_OF``.
     """
 
     exchange: int
@@ -45,19 +57,22 @@ class Sending:
     """One rank's messages of one operation, before they are sent.
 
     Attributes:
-        messages: to every rank, uint8.
+        messages: to every rank, uint8; empty ones to those that expect none.
         previous: what it sent at the same place of the exchange before; empty if nothing.
         rank: whose they are.
+        destinations: the other ranks that expect a message, one or more, in the order of rotation:
+            the next rank of this one comes first.
     """
 
     messages: list[Bytes]
     previous: list[Bytes]
     rank: int
+    destinations: list[int]
 
     @property
     def victim(self) -> int:
-        """Who gets the bad message: the next rank."""
-        return (self.rank + 1) % len(self.messages)
+        """Who gets the bad message: the next rank of those that expect one."""
+        return self.destinations[0]
 
 
 Tampering = Callable[[Sending], list[Bytes]]
@@ -92,11 +107,14 @@ class FaultyCommunicator(Communicator):
         self._inner = inner
         self._place, self._act, self._tamper = place, act, tamper
         self._here = Place(-1, "")
-        self._sent: dict[str, list[Bytes]] = {}
+        self._operation = 0  # within the phase
+        self._sent: dict[tuple[str, int], list[Bytes]] = {}
 
     def enter(self, phase: str) -> None:
         """Note that the exchange has come to a phase."""
-        self._here = Place(self._here.exchange + (phase == PHASES[0]), phase)
+        if phase != self._here.phase:
+            self._operation = 0
+        self._here = Place(self._here.exchange + (phase == FIRST_PHASE), phase)
 
     def allreduce(self, array: Array, op: ReduceOp = "sum") -> Array:
         """Return the sum or maximum over the ranks, as the inner communicator does it."""
@@ -120,17 +138,45 @@ class FaultyCommunicator(Communicator):
     def _check_usable(self) -> None:
         self._inner._check_usable()
 
+    def exchange_with(
+        self, messages: Mapping[int, Buffer], sources: Collection[int], limit: int
+    ) -> dict[int, Bytes]:
+        """Exchange messages with some ranks, as the inner communicator does it."""
+        operation = "exchange_with"
+        self._act_if_due()
+        sent = {peer: as_bytes(message, operation) for peer, message in messages.items()}
+        nothing = np.empty(0, np.uint8)
+        every = [sent.get(peer, nothing) for peer in range(self.size)]
+        bad = self._tampered(every, list(sent))
+        if bad is None:
+            return self._inner.exchange_with(sent, sources, limit)
+        with self._inner._guarded():
+            named = {peer: bad[peer] for peer in sent}
+            return self._inner._exchange_with(named, sources, limit, operation)
+
     def _counted(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
         self._act_if_due()
-        sending = Sending(messages, self._sent.get(self._here.phase, []), self.rank)
-        self._sent[self._here.phase] = [message.copy() for message in messages]
-        if self._tamper is not None and self._due():
-            bad = self._tamper(sending)
-            self.hit = any(map(_differ, bad, messages))
-            if self.hit:  # the inner communicator would refuse a message that is too long
-                with self._inner._guarded():
-                    return self._inner._exchange(bad, limit, operation)
-        return self._inner._counted(messages, limit, operation)
+        bad = self._tampered(messages, [peer for peer in range(self.size) if peer != self.rank])
+        if bad is None:
+            return self._inner._counted(messages, limit, operation)
+        with self._inner._guarded():
+            return self._inner._exchange(bad, limit, operation)
+
+    def _tampered(self, messages: list[Bytes], destinations: list[int]) -> list[Bytes] | None:
+        """Return what is sent in the place of ``messages``; None if that is what they are.
+
+        The inner communicator would refuse a message that is too long, so it is not to see it.
+        """
+        at = self._here.phase, self._operation
+        self._operation += 1
+        previous = self._sent.get(at, [])
+        self._sent[at] = [message.copy() for message in messages]
+        if self._tamper is None or not destinations or not self._due():
+            return None
+        rotated = sorted(destinations, key=lambda peer: (peer - self.rank) % self.size)
+        bad = self._tamper(Sending(messages, previous, self.rank, rotated))
+        self.hit = any(map(_differ, bad, messages))
+        return bad if self.hit else None
 
     def _act_if_due(self) -> None:
         if self._act is not None and self._due():
@@ -200,8 +246,9 @@ def _previous(sending: Sending) -> list[Bytes]:
 
 
 def _swapped(sending: Sending) -> list[Bytes]:
-    first, second = sending.victim, (sending.victim + 1) % len(sending.messages)
     messages = list(sending.messages)
+    # The rank itself takes part where it sends to one other only: that one gets what it keeps.
+    first, second = [*sending.destinations, sending.rank][:2]
     messages[first], messages[second] = messages[second], messages[first]
     return messages
 
