@@ -16,13 +16,12 @@ from gradwire.cost import Link
 from gradwire.errors import ConfigError
 from gradwire.schedules import get_schedule
 from gradwire.simulation.check import check_lines, check_schedules
+from gradwire.simulation.payloads import agreement_of, payload_of
 from gradwire.simulation.runs import Run, memory_needed, simulate
 from gradwire.simulation.selections import (
     GENERATED,
     Source,
-    agreement_of,
     make_source,
-    payload_of,
 )
 from gradwire.simulation.units import bits_per_second, seconds
 from gradwire.wire import HEADER_BYTES, encode_payload

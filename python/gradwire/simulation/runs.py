@@ -14,11 +14,18 @@ from gradwire.cost import Link, bound_of, published_words, slowest
 from gradwire.cost.bounds import WORD_BYTES
 from gradwire.errors import ConfigError
 from gradwire.schedules import Report, Schedule, get_schedule
-from gradwire.simulation.selections import Source, agreement_of, payload_of
+from gradwire.simulation.passing import PassingCommunicator, Tray
+from gradwire.simulation.payloads import agreement_of, payload_of
+from gradwire.simulation.selections import Source
 from gradwire.values import ValueFormat, format_named
 
-# Memory that a simulation has in use at once, per pair of ranks: its message, written and sent.
+# Memory that a simulation has in use at once: per pair of ranks the objects around a message, per
+# entry of all ranks what is written and on its way, and per entry that the rank whose turn it is
+# has in hand. The last are all ranks' unless the schedule bounds its result.
 _BYTES_PER_PAIR = 1000
+_BYTES_PER_ENTRY = 12
+_BYTES_IN_HAND = 30
+_BOUNDED = ("oktopk", "gtopk")
 
 Counts = npt.NDArray[np.int64]
 
@@ -119,7 +126,7 @@ def simulate(
         raise ConfigError(f"simulate: steps must be at least 1, got {steps}")
     form = format_named(values)
     simulation = Simulation(ranks, seed, shuffle=False)
-    by_rank: list[list[_Step]] = simulation.run(_run_rank, schedule, source, steps, form)
+    by_rank: list[list[_Step]] = simulation.run(_run_rank, schedule, source, steps, form, {})
     names = [*dict.fromkeys(name for rank in by_rank for step in rank for name in step.counts)]
     last = by_rank[0][-1].report
     return Run(
@@ -139,7 +146,9 @@ def memory_needed(schedule: Schedule, source: Source, ranks: int) -> int:
     pairs = _BYTES_PER_PAIR * ranks * ranks
     if schedule.moves_dense:  # every rank's messages: written, and on their way
         return pairs + 8 * source.numel * ranks
-    return pairs + 40 * source.k * ranks
+    entries = source.k * ranks
+    in_hand = source.k if schedule.id in _BOUNDED else entries
+    return pairs + _BYTES_PER_ENTRY * entries + _BYTES_IN_HAND * in_hand
 
 
 @dataclass(frozen=True)
@@ -150,9 +159,14 @@ class _Step:
 
 
 def _run_rank(
-    communicator: SimulatedCommunicator, name: str, source: Source, steps: int, form: ValueFormat
+    beneath: SimulatedCommunicator,
+    name: str,
+    source: Source,
+    steps: int,
+    form: ValueFormat,
+    tray: Tray,
 ) -> list[_Step]:
-    schedule = get_schedule(name)
+    schedule, communicator = get_schedule(name), PassingCommunicator(beneath, tray)
     done = []
     for step in range(steps):
         payload = payload_of(source, schedule, communicator.rank, step, form)
