@@ -48,7 +48,8 @@ def plot_volumes(volumes: Sequence[Volumes], path: Path) -> None:
         _draw_bounds(axes, sizes)
         _label(axes, sizes, f"values in {form}")
     panels[0].set_ylabel("bytes sent / (k (P - 1) / P)")
-    figure.legend(*_handles(panels), fontsize=8, loc="outside lower center", ncols=3)
+    figure.legend(*_handles(panels), fontsize=8, loc="outside lower center",
+        ncols=1 + len(formats))  # fmt: skip
     save_figure(_WHO, figure, path)
 
 
