@@ -1,6 +1,7 @@
 """Volumes that do not grow with the ranks, and what lets so many ranks fit into memory."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from gradwire.payload import Payload
 from gradwire.schedules import get_schedule
 from gradwire.simulation.passing import PassingCommunicator, Tray
 from gradwire.simulation.payloads import agreement_of, payload_of
-from gradwire.simulation.runs import simulate
+from gradwire.simulation.runs import memory_needed, simulate
 from gradwire.simulation.selections import Source, make_source
 from gradwire.simulation.volume import load_volumes, per_entry, volume_lines
 
@@ -98,6 +99,18 @@ def test_results_are_those_of_messages_that_are_copied(name: str, values: str) -
     assert not tray
 
 
+@pytest.mark.parametrize("name", ["oktopk", "allgather", "topkdsa", "gtopk"])
+@pytest.mark.parametrize("values", ["float32", "bf16"])
+def test_memory_is_what_is_told_before(name: str, values: str) -> None:
+    """At most that much, and no small part of it; what NumPy allocates is traced, too."""
+    source = make_source("layered", 500_000, 0.02, 16, seed=0)
+    tracemalloc.start()
+    simulate(name, source, 16, values=values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < memory_needed(get_schedule(name), source, 16) < 4 * peak
+
+
 def test_messages_that_are_passed_cannot_be_changed() -> None:
     def rank(beneath: SimulatedCommunicator, tray: Tray) -> list[list[int]]:
         communicator = PassingCommunicator(beneath, tray)
@@ -143,11 +156,11 @@ def test_results_are_put_beside_each_other(
     shown = capsys.readouterr().out.splitlines()
     assert shown[1].split()[-4:] == ["P=2", "P=4", "P=8", "spread"]
     rows = [line.split() for line in shown if line.startswith("oktopk")]
-    assert [row[:3] for row in rows] == [["oktopk", "float32", "200"], ["oktopk", "bf16", "200"]]
+    assert [row[:3] for row in rows] == [["oktopk", "bf16", "200"], ["oktopk", "float32", "200"]]
     by_hand = {run["ranks"]: run["bytes_sent_mean"] / 200 for run in runs}
-    assert rows[0][3:6] == [f"{2 * by_hand[2]:.3f}", "-", f"{8 / 7 * by_hand[8]:.3f}"]
+    assert rows[1][3:6] == [f"{2 * by_hand[2]:.3f}", "-", f"{8 / 7 * by_hand[8]:.3f}"]
     few, many = 2 * by_hand[2], 8 / 7 * by_hand[8]
-    assert rows[0][6] == f"{100 * (max(few, many) / min(few, many) - 1):.1f}"
+    assert rows[1][6] == f"{100 * (max(few, many) / min(few, many) - 1):.1f}"
     assert sum(line.startswith("  gather ") for line in shown) == 2
     drawn = picture.read_text()
     for label in ("values in bf16", "oktopk, k = 200", "Ok-Topk, published: at most"):

@@ -19,12 +19,12 @@ from gradwire.simulation.payloads import agreement_of, payload_of
 from gradwire.simulation.selections import Source
 from gradwire.values import ValueFormat, format_named
 
-# Memory that a simulation has in use at once: per pair of ranks the objects around a message, per
-# entry of all ranks what is written and on its way, and per entry that the rank whose turn it is
-# has in hand. The last are all ranks' unless the schedule bounds its result.
+# Memory that a simulation has in use at once: for each pair of ranks the objects around a message,
+# for each entry of all ranks its share of messages, sums and residuals. What holds all ranks'
+# entries in one rank's hands takes more than what bounds its result.
 _BYTES_PER_PAIR = 1000
-_BYTES_PER_ENTRY = 12
-_BYTES_IN_HAND = 30
+_BYTES_PER_ENTRY = 40
+_BYTES_PER_BOUNDED_ENTRY = 22
 _BOUNDED = ("oktopk", "gtopk")
 
 Counts = npt.NDArray[np.int64]
@@ -146,9 +146,8 @@ def memory_needed(schedule: Schedule, source: Source, ranks: int) -> int:
     pairs = _BYTES_PER_PAIR * ranks * ranks
     if schedule.moves_dense:  # every rank's messages: written, and on their way
         return pairs + 8 * source.numel * ranks
-    entries = source.k * ranks
-    in_hand = source.k if schedule.id in _BOUNDED else entries
-    return pairs + _BYTES_PER_ENTRY * entries + _BYTES_IN_HAND * in_hand
+    each = _BYTES_PER_BOUNDED_ENTRY if schedule.id in _BOUNDED else _BYTES_PER_ENTRY
+    return pairs + each * source.k * ranks
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def per_entry(nbytes: float, k: int, ranks: int) -> float:
 
 
 def load_volumes(paths: Sequence[Path]) -> list[Volumes]:
-    """Return what files of ``simulate --json`` hold, in their order; one rank alone is left out.
+    """Return what files of ``simulate --json`` hold, large k first; one rank alone is left out.
 
     Raises:
         ConfigError: no such file, or the same simulation twice.
@@ -79,7 +79,7 @@ def load_volumes(paths: Sequence[Path]) -> list[Volumes]:
             raise ConfigError(f"simulate: {path} was not written by simulate --json") from None
     if not found:
         raise ConfigError("simulate: the files hold no run on 2 ranks or more")
-    return list(found.values())
+    return sorted(found.values(), key=lambda each: (each.schedule, each.values, -each.k))
 
 
 def volume_lines(volumes: Sequence[Volumes], phases: bool) -> list[str]:
