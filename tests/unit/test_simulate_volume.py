@@ -99,7 +99,7 @@ def test_results_are_those_of_messages_that_are_copied(name: str, values: str) -
     assert not tray
 
 
-@pytest.mark.parametrize("name", ["oktopk", "allgather", "topkdsa", "gtopk"])
+@pytest.mark.parametrize("name", ["oktopk", "allgather", "topkdsa", "gtopk", "dense"])
 @pytest.mark.parametrize("values", ["float32", "bf16"])
 def test_memory_is_what_is_told_before(name: str, values: str) -> None:
     """At most that much, and no small part of it; what NumPy allocates is traced, too."""

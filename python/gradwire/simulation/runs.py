@@ -144,8 +144,8 @@ def simulate(
 def memory_needed(schedule: Schedule, source: Source, ranks: int) -> int:
     """Return about how many bytes a simulation has in use at once."""
     pairs = _BYTES_PER_PAIR * ranks * ranks
-    if schedule.moves_dense:  # every rank's messages: written, and on their way
-        return pairs + 8 * source.numel * ranks
+    if schedule.moves_dense:  # every rank's messages, and what one has in hand
+        return pairs + 5 * source.numel * ranks
     each = _BYTES_PER_BOUNDED_ENTRY if schedule.id in _BOUNDED else _BYTES_PER_ENTRY
     return pairs + each * source.k * ranks
 
