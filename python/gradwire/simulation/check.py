@@ -23,7 +23,8 @@ from gradwire.cost import (
 from gradwire.kernels.arrays import aligned
 from gradwire.payload import Float32, Payload
 from gradwire.schedules import Schedule, get_schedule
-from gradwire.simulation.selections import agreement_of, budget
+from gradwire.simulation.payloads import agreement_of
+from gradwire.simulation.selections import budget
 from gradwire.values import plain
 
 DEFAULT_STEPS = 15

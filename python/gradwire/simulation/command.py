@@ -61,12 +61,17 @@ def add_simulate(commands: Any) -> None:
     add("--check", action="store_true", help="compare predictions with this MPI job's times")
     add_json(parser)
     add_plot(parser, "draw bytes and times against ranks")
+    add("--from", nargs="+", type=Path, dest="results", metavar="F.json",
+        help="simulate nothing: show, and with --plot draw, the bytes per entry of results that "
+        "--json wrote")  # fmt: skip
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace, restart: bool) -> int:
     del restart
     _check(options)
+    if options.results:
+        return _show_volumes(options)
     return _run_check(options) if options.check else _run_simulations(options)
 
 
@@ -87,6 +92,8 @@ def _check(options: argparse.Namespace) -> None:
     format_named(options.values)
     if options.check and options.values != "float32":
         raise ConfigError("simulate: --check exchanges float32, leave --values out")
+    if options.results and (options.check or options.json):
+        raise ConfigError("simulate: --from only shows results, leave --check and --json out")
     if options.plot and max(options.ranks) < 2:
         raise ConfigError("simulate: --plot needs some --ranks above 1: one rank sends nothing")
     if options.check and options.plot:
@@ -144,6 +151,21 @@ def _run_simulations(options: argparse.Namespace) -> int:
         _write(result, options.json)
     if options.plot:
         plot(result, options.plot)
+    return 0
+
+
+def _show_volumes(options: argparse.Namespace) -> int:
+    from gradwire.bench.files import check_writable
+    from gradwire.simulation.volume import load_volumes, volume_lines
+    from gradwire.simulation.volume_plot import plot_volumes, require_volume_plot
+
+    volumes = load_volumes(options.results)
+    if options.plot:
+        check_writable(_WHO, options.plot)
+        require_volume_plot(options.plot)
+    print("\n".join(volume_lines(volumes, options.phases)), flush=True)
+    if options.plot:
+        plot_volumes(volumes, options.plot)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     _label(volume, result, "bytes sent by the busiest rank", "bytes per step")
     for axes, bandwidth in zip(times, bandwidths, strict=True):
         _label(axes, result, "ms per step, modelled", f"time at {bandwidth}")
+        _write_plainly(axes.yaxis)
     figure.legend(*volume.get_legend_handles_labels(), fontsize=8, loc="outside lower center",
         ncols=4)  # fmt: skip
     save_figure(_WHO, figure, path)
@@ -71,3 +73,10 @@ def _label(axes: Any, result: dict[str, Any], what: str, title: str) -> None:
     axes.set_xlabel("ranks")
     axes.set_ylabel(what)
     axes.set_title(title, fontsize=10)
+
+
+def _write_plainly(axis: Any) -> None:
+    """Write 20 and not a product with a power of ten."""
+    ticker = importlib.import_module("matplotlib.ticker")
+    axis.set_major_formatter(ticker.LogFormatter())
+    axis.set_minor_formatter(ticker.LogFormatter(minor_thresholds=(1.5, 0.5)))

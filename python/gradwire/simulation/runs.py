@@ -14,11 +14,18 @@ from gradwire.cost import Link, bound_of, published_words, slowest
 from gradwire.cost.bounds import WORD_BYTES
 from gradwire.errors import ConfigError
 from gradwire.schedules import Report, Schedule, get_schedule
-from gradwire.simulation.selections import Source, agreement_of, payload_of
+from gradwire.simulation.passing import PassingCommunicator, Tray
+from gradwire.simulation.payloads import agreement_of, payload_of
+from gradwire.simulation.selections import Source
 from gradwire.values import ValueFormat, format_named
 
-# Memory that a simulation has in use at once, per pair of ranks: its message, written and sent.
+# Memory that a simulation has in use at once: for each pair of ranks the objects around a message,
+# for each entry of all ranks its share of messages, sums and residuals. What holds all ranks'
+# entries in one rank's hands takes more than what bounds its result.
 _BYTES_PER_PAIR = 1000
+_BYTES_PER_ENTRY = 40
+_BYTES_PER_BOUNDED_ENTRY = 22
+_BOUNDED = ("oktopk", "gtopk")
 
 Counts = npt.NDArray[np.int64]
 
@@ -119,7 +126,7 @@ def simulate(
         raise ConfigError(f"simulate: steps must be at least 1, got {steps}")
     form = format_named(values)
     simulation = Simulation(ranks, seed, shuffle=False)
-    by_rank: list[list[_Step]] = simulation.run(_run_rank, schedule, source, steps, form)
+    by_rank: list[list[_Step]] = simulation.run(_run_rank, schedule, source, steps, form, {})
     names = [*dict.fromkeys(name for rank in by_rank for step in rank for name in step.counts)]
     last = by_rank[0][-1].report
     return Run(
@@ -137,9 +144,10 @@ def simulate(
 def memory_needed(schedule: Schedule, source: Source, ranks: int) -> int:
     """Return about how many bytes a simulation has in use at once."""
     pairs = _BYTES_PER_PAIR * ranks * ranks
-    if schedule.moves_dense:  # every rank's messages: written, and on their way
-        return pairs + 8 * source.numel * ranks
-    return pairs + 40 * source.k * ranks
+    if schedule.moves_dense:  # every rank's messages, and what one has in hand
+        return pairs + 5 * source.numel * ranks
+    each = _BYTES_PER_BOUNDED_ENTRY if schedule.id in _BOUNDED else _BYTES_PER_ENTRY
+    return pairs + each * source.k * ranks
 
 
 @dataclass(frozen=True)
@@ -150,9 +158,14 @@ class _Step:
 
 
 def _run_rank(
-    communicator: SimulatedCommunicator, name: str, source: Source, steps: int, form: ValueFormat
+    beneath: SimulatedCommunicator,
+    name: str,
+    source: Source,
+    steps: int,
+    form: ValueFormat,
+    tray: Tray,
 ) -> list[_Step]:
-    schedule = get_schedule(name)
+    schedule, communicator = get_schedule(name), PassingCommunicator(beneath, tray)
     done = []
     for step in range(steps):
         payload = payload_of(source, schedule, communicator.rank, step, form)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,7 @@ import numpy.typing as npt
 
 from gradwire import kernels
 from gradwire.errors import ConfigError
-from gradwire.payload import Float32, Indices, Payload
-from gradwire.schedules import Agreement, Schedule
-from gradwire.values import FLOAT32, ValueFormat
+from gradwire.payload import Float32, Indices
 
 GENERATED = ("layered", "hot_spot")
 _LAYERS = 12
@@ -41,6 +39,14 @@ class Source(abc.ABC):
 
     numel: int
     k: int
+    _latest: tuple[tuple[int, int], tuple[Indices, Float32]] | None = None
+
+    def latest(self, rank: int, step: int) -> tuple[Indices, Float32]:
+        """Return `entries`, made only if those asked for last were other ones."""
+        if self._latest is None or self._latest[0] != (rank, step):
+            self._latest = None  # before the next ones are made, not after
+            self._latest = (rank, step), self.entries(rank, step)
+        return self._latest[1]
 
     @abc.abstractmethod
     def entries(self, rank: int, step: int) -> tuple[Indices, Float32]:
@@ -69,6 +75,8 @@ class Generated(Source):
         self._seed = seed
         self._stretches = stretches
         self._threshold = threshold
+        # Of this step and the one before, in which some ranks still are.
+        self._common_places = lru_cache(2 * len(stretches))(self._draw_common_places)
 
     def entries(self, rank: int, step: int) -> tuple[Indices, Float32]:
         """Return a rank's k entries: in each stretch as many as it has, at random places."""
@@ -93,10 +101,8 @@ class Generated(Source):
 
     def _places(self, number: int, stretch: Stretch, rank: int, step: int) -> Indices:
         """Return increasing positions in a stretch: those of all ranks, and this one's own."""
-        common = round(_SHARED * stretch.count)
-        shared = kernels.random_indices(
-            stretch.length, common, self._seed, number, step ^ _EVERYBODY
-        )
+        shared, free_before = self._common_places(number, stretch, step)
+        common = len(shared)
         own = kernels.random_indices(
             stretch.length - common,
             stretch.count - common,
@@ -105,9 +111,18 @@ class Generated(Source):
             step,
         )
         # The own ones count the positions that are not shared: j-th of these, whatever is between.
-        free_before = shared - np.arange(common, dtype=np.uint32)
         skipped = np.searchsorted(free_before, own, side="right").astype(np.uint32)
-        return np.sort(np.concatenate([shared, own + skipped]))
+        return np.sort(np.concatenate([shared, own + skipped]), kind="stable")  # merges two runs
+
+    def _draw_common_places(
+        self, number: int, stretch: Stretch, step: int
+    ) -> tuple[Indices, Indices]:
+        """Return the positions of all ranks, and how many other ones lie before each."""
+        common = round(_SHARED * stretch.count)
+        shared = kernels.random_indices(
+            stretch.length, common, self._seed, number, step ^ _EVERYBODY
+        )
+        return shared, shared - np.arange(common, dtype=np.uint32)
 
 
 class Recorded(Source):
@@ -159,21 +174,6 @@ def make_source(gradients: str, numel: int, density: float, ranks: int, seed: in
 def budget(numel: int, density: float) -> int:
     """Return how many entries each rank selects of numel elements: at least 1."""
     return max(1, round(numel * density))
-
-
-def payload_of(
-    source: Source, schedule: Schedule, rank: int, step: int, form: ValueFormat = FLOAT32
-) -> Payload:
-    """Return what a rank brings to a schedule; everything about payloads is in here."""
-    if schedule.moves_dense:
-        return Payload(dense=form.encode(source.dense(rank, step)))
-    indices, values = source.entries(rank, step)
-    return Payload(source.numel, indices, values, budget=source.k, value_format=form)
-
-
-def agreement_of(schedule: Schedule, step: int) -> Agreement:
-    """Return what virtual ranks agree about."""
-    return Agreement.of({"simulation of": schedule.config()}, step)
 
 
 def _layers(generator: np.random.Generator, numel: int, k: int) -> tuple[list[Stretch], float]:
