@@ -112,6 +112,10 @@ class Payload:
         """Return this payload with a tail."""
         return replace(self, tail=tail) if len(tail) else self
 
+    def in_format(self, value_format: ValueFormat) -> Payload:
+        """Return this payload with its entries' values written in another format."""
+        return replace(self, value_format=value_format)
+
     def received(self) -> Payload:
         """Return what a receiver of the whole payload in one message gets: the rounded values."""
         if self.value_format.exact:

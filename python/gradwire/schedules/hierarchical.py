@@ -21,7 +21,7 @@ by one; they are cut so that they had equal shares of all ranks' entries when it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -134,7 +134,7 @@ class Hierarchical(Schedule):
         near, far = communicator.subgroup(place.near), communicator.subgroup(place.far)
         layout = Layout.of(payload, boundaries)
         # What costs little to send is not rounded.
-        exact, within = replace(payload, value_format=FLOAT32), agreement.of_part("in groups")
+        exact, within = payload.in_format(FLOAT32), agreement.of_part("in groups")
         with report.phase("near split", communicator):
             owned, _ = split(exact, layout, within, near)
             shard = _shard_of(owned, payload, layout, near)

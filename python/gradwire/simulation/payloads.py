@@ -31,6 +31,10 @@ class Remade(Payload):
     _rank: int
     _step: int
 
+    def in_format(self, value_format: ValueFormat) -> Remade:
+        """Return this payload with its entries' values written in another format."""
+        return Remade(self._source, self._rank, self._step, value_format)
+
     @property
     def indices(self) -> Indices:
         """(count,) uint32, strictly increasing."""
