@@ -139,6 +139,8 @@ def _end(process: int) -> None:
 @contextmanager
 def emulated(hosts: int, rate: str) -> Iterator[Cluster]:
     """Yield a cluster that is removed afterwards, whatever happens."""
+    # Where `sudo env "PATH=$PATH"` was used, the user's path may lack the system's programs.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     for program in ("ip", "tc", "unshare"):
         if shutil.which(program) is None:
             raise CannotEmulateError(f"{program} is not installed (iproute2, util-linux)")
@@ -264,6 +266,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("no program: write it behind --")
     if not 1 <= options.hosts <= MAX_HOSTS:
         parser.error(f"--hosts must be in [1, {MAX_HOSTS}], got {options.hosts}")
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+[kmgt]?bit", options.rate, re.IGNORECASE):
+        parser.error(f"--rate must be a number and bit, kbit, mbit or gbit, got {options.rate!r}")
     if options.ranks < options.hosts:
         parser.error(f"--ranks must be at least --hosts ({options.hosts}), got {options.ranks}")
     return options

@@ -107,12 +107,12 @@ std::uint64_t encode_delta(Places places, std::uint8_t* out) noexcept {
 
 Status decode_gamma(Encoded message, std::uint32_t* out) noexcept {
     const Gamma code(typical_log2(message.count, message.range.length));
-    return GapDecoder<Gamma>(code, message).decode(out);
+    return decode_gaps(code, message, out);
 }
 
 Status decode_delta(Encoded message, std::uint32_t* out) noexcept {
     const Delta code(typical_log2(message.count, message.range.length));
-    return GapDecoder<Delta>(code, message).decode(out);
+    return decode_gaps(code, message, out);
 }
 
 }  // namespace GRADWIRE_ISA

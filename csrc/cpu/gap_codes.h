@@ -28,48 +28,57 @@ struct Parsed {
     std::uint64_t bits;
 };
 
+// Writes the gaps of successive indices. `least` is what the first of them is at least, and then
+// what the next one is; 2^32 becomes 0.
 template <typename Code>
-std::uint64_t encode_gaps(const Code& code, Places places, std::uint64_t room,
-                          std::uint8_t* out) noexcept {
-    BitWriter writer(out, room);
-    std::uint32_t least = places.range.begin;  // what the next index is at least; 2^32 becomes 0
-    for (std::uint64_t i = 0; i < places.count; ++i) {
-        const std::uint32_t index = places.indices[i];
-        const Symbol symbol = code.symbol(index - least);
-        least = index + 1;
+void put_gaps(const Code& code, const std::uint32_t* indices, std::uint64_t count,
+              std::uint32_t* least, BitWriter* writer) noexcept {
+    for (std::uint64_t i = 0; i < count; ++i) {
+        const Symbol symbol = code.symbol(indices[i] - *least);
+        *least = indices[i] + 1;
         const std::uint64_t one_and_field = 1 | symbol.field << 1;
         const std::uint64_t bits = symbol.zeros + 1 + symbol.field_bits;
         if (bits <= BitWriter::kMostBits) {
-            writer.put(one_and_field << symbol.zeros, bits);
+            writer->put(one_and_field << symbol.zeros, bits);
         } else {
-            writer.put_zeros(symbol.zeros);
-            writer.put(one_and_field, 1 + symbol.field_bits);
+            writer->put_zeros(symbol.zeros);
+            writer->put(one_and_field, 1 + symbol.field_bits);
         }
     }
-    return writer.finish();
 }
 
-// One decoding of a message: where it is, and what the next index is at least.
-template <typename Code>
-class GapDecoder {
+// Reads the indices of a message, in one run or in several with codes of their own.
+class GapReader {
   public:
-    GapDecoder(const Code& code, const Encoded& message) noexcept
-        : code_(code), message_(message), reader_(message.data, message.bytes) {}
+    explicit GapReader(const Encoded& message) noexcept
+        : range_(message.range), reader_(message.data, message.bytes) {}
 
-    Status decode(std::uint32_t* out) noexcept {
+    template <typename Code>
+    Status read(const Code& code, std::uint64_t count, std::uint32_t* out) noexcept {
         constexpr std::uint64_t kBits = BitReader::kWindowBits - 8;
-        if (4 * code_.typical_bits() <= kBits) {
-            return decode_by<4>(out);
+        if (4 * code.typical_bits() <= kBits) {
+            return read_by<4>(code, count, out);
         }
-        return 2 * code_.typical_bits() <= kBits ? decode_by<2>(out) : decode_by<1>(out);
+        return 2 * code.typical_bits() <= kBits ? read_by<2>(code, count, out)
+                                                : read_by<1>(code, count, out);
     }
+
+    // A field of at most 57 bits between runs.
+    std::uint64_t field(std::uint64_t bits) noexcept {
+        const std::uint64_t value = low_bits(reader_.peek(), bits);
+        reader_.skip(bits);
+        return value;
+    }
+
+    Status finish() const noexcept { return reader_.finish(); }
 
   private:
     // A whole symbol from the beginning of a word, if it has as many bits as the result says. If no
     // one is in the word, that is more than 64.
-    GRADWIRE_SIMD Parsed parse(std::uint64_t word) const noexcept {
+    template <typename Code>
+    GRADWIRE_SIMD static Parsed parse(const Code& code, std::uint64_t word) noexcept {
         const std::uint64_t zeros = trailing_zeros(word);
-        const Parsed field = code_.field(zeros, word >> (zeros & 63) >> 1);
+        const Parsed field = code.field(zeros, word >> (zeros & 63) >> 1);
         return {field.gap, zeros + 1 + field.bits};
     }
 
@@ -81,34 +90,35 @@ class GapDecoder {
     }
 
     // One symbol of any size.
-    Status decode_one(std::uint32_t* out) noexcept {
+    template <typename Code>
+    Status read_one(const Code& code, std::uint32_t* out) noexcept {
         std::uint64_t zeros = 0;
-        const Status status = reader_.skip_zeros(code_.most_zeros(), &zeros);
+        const Status status = reader_.skip_zeros(code.most_zeros(), &zeros);
         if (status != Status::ok) {
             return status;
         }
-        const Parsed field = code_.field(zeros, reader_.peek());
+        const Parsed field = code.field(zeros, reader_.peek());
         reader_.skip(field.bits);
-        *out = static_cast<std::uint32_t>(message_.range.begin + advance(field.gap));
-        return least_ <= message_.range.length ? Status::ok : Status::index_out_of_range;
+        *out = static_cast<std::uint32_t>(range_.begin + advance(field.gap));
+        return least_ <= range_.length ? Status::ok : Status::index_out_of_range;
     }
 
     // Several symbols from one word, where they are as short as they typically are.
-    template <std::uint64_t several>
-    Status decode_by(std::uint32_t* out) noexcept {
+    template <std::uint64_t several, typename Code>
+    Status read_by(const Code& code, std::uint64_t count, std::uint32_t* out) noexcept {
         std::uint64_t i = 0;
-        while (i + several <= message_.count && reader_.has_word()) {
+        while (i + several <= count && reader_.has_word()) {
             std::uint64_t word = reader_.peek();
             std::uint64_t bits = 0;
             std::uint64_t gaps[several];
             for (std::uint64_t j = 0; j < several; ++j) {
-                const Parsed symbol = parse(word);
+                const Parsed symbol = parse(code, word);
                 gaps[j] = symbol.gap;
                 bits += symbol.bits;
                 word >>= symbol.bits & 63;
             }
             if (bits > BitReader::kWindowBits) {
-                const Status status = decode_one(out + i);
+                const Status status = read_one(code, out + i);
                 if (status != Status::ok) {
                     return status;
                 }
@@ -117,27 +127,43 @@ class GapDecoder {
             }
             reader_.skip(bits);
             for (std::uint64_t j = 0; j < several; ++j) {
-                out[i + j] = static_cast<std::uint32_t>(message_.range.begin + advance(gaps[j]));
+                out[i + j] = static_cast<std::uint32_t>(range_.begin + advance(gaps[j]));
             }
-            if (least_ > message_.range.length) {
+            if (least_ > range_.length) {
                 return Status::index_out_of_range;
             }
             i += several;
         }
-        for (; i < message_.count; ++i) {
-            const Status status = decode_one(out + i);
+        for (; i < count; ++i) {
+            const Status status = read_one(code, out + i);
             if (status != Status::ok) {
                 return status;
             }
         }
-        return reader_.finish();
+        return Status::ok;
     }
 
-    Code code_;
-    Encoded message_;
+    IndexRange range_;
     BitReader reader_;
     std::uint64_t least_ = 0;  // relative to begin
 };
+
+// A whole message in one run.
+template <typename Code>
+std::uint64_t encode_gaps(const Code& code, Places places, std::uint64_t room,
+                          std::uint8_t* out) noexcept {
+    BitWriter writer(out, room);
+    std::uint32_t least = places.range.begin;
+    put_gaps(code, places.indices, places.count, &least, &writer);
+    return writer.finish();
+}
+
+template <typename Code>
+Status decode_gaps(const Code& code, const Encoded& message, std::uint32_t* out) noexcept {
+    GapReader reader(message);
+    const Status status = reader.read(code, message.count, out);
+    return status == Status::ok ? reader.finish() : status;
+}
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

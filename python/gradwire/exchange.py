@@ -104,7 +104,7 @@ class Exchange:
         seed: the same on all ranks.
 
     Raises:
-        ConfigError: the schedule cannot serve the compressor.
+        ConfigError: the schedule cannot serve the compressor, or these ranks.
     """
 
     def __init__(
@@ -115,11 +115,13 @@ class Exchange:
         seed: int = 0,
     ) -> None:
         schedule.check(compressor)
+        schedule.check_ranks(communicator)
         self.compressor = compressor
         self.schedule = schedule
         self.communicator = communicator
         self.seed = seed
         self._worker: ThreadPoolExecutor | None = None
+        self._started: dict[Future[Reduced], Residual | None] = {}
 
     def reduce(
         self,
@@ -136,11 +138,24 @@ class Exchange:
         ready when the result is there. It shares no memory with the others.
 
         Raises:
-            ConfigError: the gradient is not of the bucket's size.
+            ConfigError: the gradient is not of the bucket's size; exchanges that were started are
+                under way.
             AgreementError: on all ranks, if they are not about to do the same; on the others, if
                 this one raises before the exchange (from the compressor, say).
             WireError, CommunicationError: the exchange failed; the peers are told.
         """
+        if self._under_way():
+            raise ConfigError("Exchange.reduce: exchanges that were started are under way")
+        return self._reduce(bucket, gradient, step, residual, out)
+
+    def _reduce(
+        self,
+        bucket: Bucket,
+        gradient: Float32,
+        step: int,
+        residual: Residual | None,
+        out: Float32 | None,
+    ) -> Reduced:
         communicator = self.communicator
         floor = residual.floor if residual else 0.0
         context = Context(bucket.name, step, communicator.rank, communicator.size, self.seed, floor)
@@ -172,17 +187,28 @@ class Exchange:
 
         Buckets are exchanged one after the other in the order in which they were started, which
         must be the same on all ranks. The exchange makes progress while this thread computes. Until
-        a future is done its gradient, residual and ``out`` belong to the exchange, and `reduce` and
-        the communicator are not to be used as long as any is under way.
+        a future is done its gradient, residual and ``out`` belong to the exchange, and the
+        communicator is not to be used as long as any is under way. One thread starts exchanges.
 
         Raises:
-            ConfigError: the communicator's ranks are bound to one thread.
+            ConfigError: the communicator's ranks are bound to one thread; the residual is that of
+                an exchange that is under way.
         """
         if not self.communicator.any_thread:
             raise ConfigError(f"Exchange.start: {self.communicator!r} is bound to its thread")
+        if residual and any(residual is other for other in self._under_way().values()):
+            raise ConfigError("Exchange.start: an exchange with this residual is under way")
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, thread_name_prefix="gradwire")
-        return self._worker.submit(self.reduce, bucket, gradient, step, residual, out)
+        future = self._worker.submit(self._reduce, bucket, gradient, step, residual, out)
+        self._started[future] = residual
+        return future
+
+    def _under_way(self) -> dict[Future[Reduced], Residual | None]:
+        """Return the exchanges that were started and are not done, with their residuals."""
+        for future in [future for future in self._started if future.done()]:
+            del self._started[future]
+        return self._started
 
     def _compress(
         self, bucket: Bucket, gradient: Float32, residual: Residual | None, context: Context

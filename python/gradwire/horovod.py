@@ -78,7 +78,7 @@ def _exchanged(
     config = {
         **compressor.config(),
         "id": name,
-        "schedule": schedule.id,
+        "schedule": _named(schedule),
         "bucket_bytes": bucket_bytes,
         "min_numel": min_numel,
         "transport": transport,
@@ -86,6 +86,12 @@ def _exchanged(
     }
     settings = TokenConfig(compressor, schedule.config(), transport, seed, bucket_bytes, min_numel)
     return HorovodCompression(config, partial(TokenSession, settings))
+
+
+def _named(schedule: Schedule) -> str | dict[str, Any]:
+    """Return a schedule's name, or its configuration if that is not the default."""
+    config = schedule.config()
+    return schedule.id if config == type(schedule)().config() else config
 
 
 def _sparsifier_session(
@@ -206,6 +212,8 @@ class Compression:
                 f"{compressor!r}; get_compressor(name, ...) makes one by name"
             )
         made = schedule_of(schedule)
+        if type(schedule_of(made.config())) is not type(made):
+            raise ConfigError(f"Compression.custom: {made!r} is not what its configuration says")
         made.check(compressor)
         return _exchanged(compressor.id, compressor, made, transport, seed, bucket_bytes, min_numel)
 

@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from gradwire.communicators import MpiCommunicator
 from gradwire.compressors import BF16, Chain, TopK
-from gradwire.errors import AgreementError, PeerError
+from gradwire.errors import AgreementError, ConfigError, PeerError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.residual import OwnedResidual
 from gradwire.schedules import OkTopk
@@ -67,6 +67,22 @@ def test_progress_while_python_computes(communicator: MpiCommunicator) -> None:
         rounds += sum(range(100)) > 0
     assert future.done() and rounds
     assert future.result().finite
+
+
+def test_residuals_and_reduce_wait_for_their_turn(communicator: MpiCommunicator) -> None:
+    """What would lose something, or be taken for a failure, is refused and harms nothing."""
+    exchange = Exchange(TopK(0.02), OkTopk(), communicator)
+    gradient, residual = np.ones(100_000, np.float32), OwnedResidual(100_000)
+    bucket = Bucket("b", "", len(gradient))
+    futures = [exchange.start(bucket, gradient, step) for step in range(20)]
+    futures.append(exchange.start(bucket, gradient, 20, residual))
+    if not futures[-1].done():
+        with pytest.raises(ConfigError, match="exchange with this residual is under way"):
+            exchange.start(bucket, gradient, 21, residual)
+        with pytest.raises(ConfigError, match="exchanges that were started are under way"):
+            exchange.reduce(bucket, gradient, 21)
+    assert all(future.result(PATIENCE).finite for future in futures)
+    assert exchange.reduce(bucket, gradient, 21, residual).finite
 
 
 def test_errors_come_with_the_result(communicator: MpiCommunicator) -> None:

@@ -104,6 +104,15 @@ def test_links_and_kernels_are_really_measured() -> None:
         assert all(step.out is not None for step in steps)
 
 
+def test_measurements_do_not_count_as_traffic() -> None:
+    def rank(communicator: Communicator) -> int:
+        payload = Payload(1000, np.uint32([communicator.rank]), np.float32([1]), budget=1)
+        Auto().exchange(payload, Agreement.of({}, 0), communicator)
+        return communicator.counters.bytes_sent
+
+    assert max(Simulation(3).run(rank)) < 20_000
+
+
 def test_the_reason_is_logged_once(link: list[Link], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="gradwire"):
         run(gradients(3, 1000), TopK(0.1), Auto)

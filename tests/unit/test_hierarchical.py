@@ -11,10 +11,10 @@ from schedule_cases import SHAPES_TRIED, drawn, uneven
 
 from gradwire.communicators import Communicator, Simulation
 from gradwire.compressors import BF16, QSGD, Chain, Compressor, EFSignSGD, NoCompression, TopK
-from gradwire.errors import AgreementError, ConfigError, PeerError
+from gradwire.errors import AgreementError, ConfigError
 from gradwire.exchange import Bucket, Exchange
 from gradwire.residual import OwnedResidual
-from gradwire.schedules import SCHEDULES, Hierarchical, OkTopk, get_schedule
+from gradwire.schedules import SCHEDULES, Hierarchical, OkTopk, Schedule, get_schedule
 from gradwire.schedules.groups import place_of
 from gradwire.schedules.regions import balanced_regions, tile_loads
 from gradwire.testing import SHAPES, exact_values
@@ -214,8 +214,15 @@ def test_wrong_configurations() -> None:
         ({"inner": "hierarchical"}, "inner must be another schedule"),
         ({"inner": {"name": "oktopk"}}, "expected a schedule, its name or its configuration"),
         ({"inner": {"id": "oktopk", "tau": 1}}, "tau"),
-        ({"group_size": 0}, "group_size must be >= 1, got 0"),
-        ({"recut_every": 0}, "recut_every must be >= 1, got 0"),
+        ({"inner": {1: 2, "id": "oktopk"}}, "expected a schedule, its name or its configuration"),
+        ({"inner": {"id": ["oktopk"]}}, "expected a schedule, its name or its configuration"),
+        ({"inner": 3}, "expected a schedule, its name or its configuration"),
+        ({"group_size": 0}, "group_size must be an integer >= 1, got 0"),
+        ({"group_size": "2"}, "group_size must be an integer >= 1, got '2'"),
+        ({"group_size": 2.0}, "group_size must be an integer"),
+        ({"group_size": True}, "group_size must be an integer"),
+        ({"recut_every": 0}, "recut_every must be an integer >= 1, got 0"),
+        ({"recut_every": 1.5}, "recut_every must be an integer"),
     ):
         with pytest.raises(ConfigError, match=text):
             get_schedule("hierarchical", **config)
@@ -230,16 +237,35 @@ def test_wrong_configurations() -> None:
 
 
 def test_uneven_groups_are_refused_on_all_ranks() -> None:
-    def exchanged(communicator: Communicator) -> str:
-        exchange = Exchange(TopK(DENSITY), Hierarchical(group_size=2), communicator)
-        try:
-            exchange.reduce(Bucket("b", "", 50), np.ones(50, np.float32), 0)
-        except (ConfigError, PeerError) as error:
-            return str(error)
-        return ""
+    def exchanged(communicator: Communicator) -> None:
+        with pytest.raises(ConfigError, match="groups of 2 ranks do not come out even with 3 ra"):
+            Exchange(TopK(DENSITY), Hierarchical(group_size=2), communicator)
+        exchange = Exchange(TopK(DENSITY), OkTopk(), communicator)
+        assert exchange.reduce(Bucket("b", "", 50), np.ones(50, np.float32), 0).finite
 
-    for error in Simulation(3).run(exchanged):
-        assert "groups of 2 ranks do not come out even with 3 ranks" in error
+    Simulation(3).run(exchanged)
+
+
+def test_one_schedule_serves_several_communicators() -> None:
+    def exchanged(communicator: Communicator, schedule: Schedule) -> list[bytes]:
+        found = []
+        for part in (communicator, communicator.subgroup(blocks(communicator))):
+            exchange = Exchange(TopK(DENSITY), schedule, part)
+            gradient = np.random.default_rng(communicator.rank).normal(size=900)
+            bucket = Bucket("b", "", 900)
+            reduced = exchange.reduce(bucket, gradient.astype(np.float32), 0)
+            out = np.empty(900, np.float32)
+            reduced.write(out, 1.0)
+            found.append(out.tobytes())
+        return found
+
+    def blocks(communicator: Communicator) -> list[int]:
+        first = communicator.rank - communicator.rank % 2
+        return [first, first + 1]
+
+    for make in (lambda: Hierarchical(group_size=2), OkTopk):
+        own = Simulation(4).run(lambda each, make=make: exchanged(each, make()))
+        assert own[0][0] == own[3][0] and own[2][1] == own[3][1] != own[0][1]
 
 
 def test_ranks_with_other_groups_are_noticed() -> None:

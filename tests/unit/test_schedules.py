@@ -272,9 +272,9 @@ def test_schedules_say_what_they_need() -> None:
             schedule.check(QSGD())
     with pytest.raises(ConfigError, match=r"schedule 'oktopk'.*tau"):
         get_schedule("oktopk", tau=3)
-    with pytest.raises(ConfigError, match="repartition_every must be >= 1, got 0"):
+    with pytest.raises(ConfigError, match="repartition_every must be an integer >= 1, got 0"):
         OkTopk(repartition_every=0)
     with pytest.raises(ConfigError, match=r"largest_imbalance must be >= 1, got 0\.5"):
         OkTopk(largest_imbalance=0.5)
-    with pytest.raises(ConfigError, match="TopkDsa: repartition_every must be >= 1, got 0"):
+    with pytest.raises(ConfigError, match="TopkDsa: repartition_every must be an integer >= 1, got 0"):
         TopkDsa(repartition_every=0)

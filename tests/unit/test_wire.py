@@ -236,7 +236,7 @@ def test_damaged_payloads(seed: int, count: int, draw: st.DataObject) -> None:
         got = decode_payload(data)
     except WireError:
         return
-    assert len(got.indices) <= got.numel and encode_payload(got).nbytes <= len(data)
+    assert len(got.indices) <= got.numel
     assert np.all(np.diff(got.indices.astype(np.int64)) > 0)
     assert not len(got.indices) or got.indices[-1] < got.numel
 

@@ -11,14 +11,16 @@
 // whole byte. They encode gaps: first index, then index - previous index - 1. Each gap is a number
 // of zeros, a one, and a field of bits (least significant first):
 //
-//   rice         gap >> r zeros, then the r low bits of the gap. r is not stored: it is
-//                floor(log2(mean)) with mean = floor((length - count) / count), and 0 if that is 0
+//   rice         before each block of 1024 gaps 5 bits, r; per gap gap >> r zeros, then the r low
+//                bits of the gap. Any r will do; encoders take floor(log2(mean)), mean being the sum
+//                of the block's gaps div their number, and 0 if that is 0
 //   elias_gamma  with v = gap + 1 and N = floor(log2(v)): N zeros, then the N low bits of v
 //   elias_delta  with M = floor(log2(N + 1)): M zeros, then the M low bits of N + 1, then the N low
 //                bits of v
 //
 // No set of indices makes them explode. The gaps add up to at most length - count, so with r as
-// above a Rice message never has more than count (r + 3) bits, whatever the gaps are.
+// above a Rice message has at most count (4 + floor(log2(1 + floor((length - count) / count))))
+// bits and 5 per block, whatever the gaps are.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +46,7 @@ struct IndexRange {
 };
 
 // Bytes that an encoded message can have: min and max, which are attained, except that the max of
-// elias_delta is an upper bound. The same where the size does not depend on the indices: u32,
+// rice and elias_delta are upper bounds. The same where the size does not depend on the indices: u32,
 // tile16, bitmap.
 struct EncodedSize {
     std::uint64_t min;
@@ -52,7 +54,10 @@ struct EncodedSize {
 };
 EncodedSize encoded_size(std::uint64_t count, std::uint64_t length, IndexCodec codec) noexcept;
 
-// The parameter r of a Rice message.
+constexpr std::uint64_t kRiceBlock = 1024;  // gaps with one parameter
+
+// The parameter r of a block of `count` indices, of which the last one is the last of `length`
+// positions behind the block before.
 unsigned rice_parameter(std::uint64_t count, std::uint64_t length) noexcept;
 
 // out has room for encoded_size().max bytes, of which those behind *written are scratch.

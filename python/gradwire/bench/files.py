@@ -18,12 +18,12 @@ def check_writable(who: str, *paths: Path | None) -> None:
     """
     for path in filter(None, paths):
         try:
-            new = not path.exists()
+            new = not path.exists() and not path.is_symlink()
             with path.open("ab"):
                 pass
             if new:
                 path.unlink()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no path of a file
             raise cannot(who, "write", path, error) from None
 
 
@@ -39,6 +39,7 @@ def write_json(who: str, content: dict[str, Any], path: Path) -> None:
         raise cannot(who, "write", path, error) from None
 
 
-def cannot(who: str, do: str, path: Path, error: OSError) -> ConfigError:
+def cannot(who: str, do: str, path: Path, error: OSError | ValueError) -> ConfigError:
     """Return the error for a file that cannot be read or written."""
-    return ConfigError(f"{who}: cannot {do} {path}: {error.strerror}")
+    reason = error.strerror if isinstance(error, OSError) else error
+    return ConfigError(f"{who}: cannot {do} {path}: {reason}")

@@ -35,7 +35,13 @@ from gradwire.communicators.reduction import (
     typed,
 )
 from gradwire.communicators.standing import Standing
-from gradwire.errors import CommunicationError, ConfigError, PeerError, WireError
+from gradwire.errors import (
+    CommunicationError,
+    ConfigError,
+    PeerError,
+    WireError,
+    require_integer,
+)
 
 
 class Communicator(abc.ABC):
@@ -46,12 +52,17 @@ class Communicator(abc.ABC):
         size: number of ranks.
         name: the transport, for messages to people: "mpi", "horovod", "simulated".
         counters: bytes and messages so far, those of its subgroups and its parent included.
+        ranks: for every rank, its number for people: that in the communicator of which this one is
+            a subgroup.
+        of_size: number of ranks of that one.
         any_thread: whether any thread may use it, one at a time.
+        knows_subgroups: whether `subgroup` can be used.
         byte_seconds: about what a byte costs on its links; senders may choose shorter codes by it.
     """
 
     name: str = "communicator"
-    any_thread: ClassVar[bool] = True
+    any_thread: bool = True
+    knows_subgroups: ClassVar[bool] = False
     byte_seconds: float = 8e-9  # 1 Gbit/s
 
     def __init__(self, rank: int, size: int, standing: Standing | None = None) -> None:
@@ -60,6 +71,8 @@ class Communicator(abc.ABC):
         self._standing = standing or Standing()
         self.counters = self._standing.counters
         self._subgroups: dict[tuple[int, ...], Communicator] = {}
+        self.ranks: Sequence[int] = range(size)
+        self.of_size = size
 
     @property
     def hosts(self) -> Sequence[str]:
@@ -79,16 +92,18 @@ class Communicator(abc.ABC):
         Raises:
             ConfigError: other ranks, or the transport knows no subgroups.
         """
-        members = tuple(int(rank) for rank in ranks)
+        self._check_usable()
+        members = tuple(require_integer("subgroup: each rank", rank, 0) for rank in ranks)
         increasing = all(low < high for low, high in itertools.pairwise(members))
-        inside = self.rank in members and members[0] >= 0 and members[-1] < self.size
-        if not (increasing and inside):
+        if not increasing or self.rank not in members or members[-1] >= self.size:
             raise ConfigError(
                 f"subgroup: expected increasing ranks below {self.size}, {self.rank}, this one, "
                 f"among them, got {list(members)}"
             )
         if members not in self._subgroups:
-            self._subgroups[members] = self._make_subgroup(members)
+            made = self._make_subgroup(members)
+            made.ranks, made.of_size = [self.ranks[rank] for rank in members], self.of_size
+            self._subgroups[members] = made
         return self._subgroups[members]
 
     def _make_subgroup(self, ranks: tuple[int, ...]) -> Communicator:
@@ -143,7 +158,7 @@ class Communicator(abc.ABC):
         with self._guarded():
             received = self._exchange_with(buffers, sources, limit, operation)
             for peer, message in received.items():
-                check_received(message.size, limit, peer, operation)
+                check_received(message.size, limit, self.ranks[peer], operation)
         sent = sum(message.size for message in buffers.values())
         self._count(sent, sum(message.size for message in received.values()), len(buffers))
         return received
@@ -213,7 +228,8 @@ class Communicator(abc.ABC):
         if self._standing.unusable is not None:
             return
         text = f"{type(error).__name__}: {error}".removesuffix(": ")  # some have nothing to say
-        self._standing.unusable = CommunicationError(f"rank {self.rank} gave up earlier: {text}")
+        who = self.ranks[self.rank]
+        self._standing.unusable = CommunicationError(f"rank {who} gave up earlier: {text}")
         with contextlib.suppress(Exception):
             self._tell_peers(text)
 
@@ -239,8 +255,9 @@ class Communicator(abc.ABC):
         for peer, message in enumerate(every):
             if message.size and peer not in sources:
                 raise WireError(
-                    f"{operation}: rank {peer} sent {message.size} B to rank {self.rank}, which "
-                    f"expects messages from ranks {sorted(sources)} only"
+                    f"{operation}: rank {self.ranks[peer]} sent {message.size} B to rank "
+                    f"{self.ranks[self.rank]}, which expects messages from ranks "
+                    f"{[self.ranks[source] for source in sorted(sources)]} only"
                 )
         return {peer: every[peer] for peer in sources}
 
@@ -271,7 +288,7 @@ class Communicator(abc.ABC):
         with self._guarded():
             received = self._exchange(messages, limit, operation)
             for peer, message in enumerate(received):
-                check_received(message.size, limit, peer, operation)
+                check_received(message.size, limit, self.ranks[peer], operation)
         own = messages[self.rank].size
         sent, got = sum(m.size for m in messages) - own, sum(m.size for m in received) - own
         self._count(sent, got, self.size - 1)

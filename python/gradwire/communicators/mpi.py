@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Each exchange has a tag of its own, so that what a rank that is ahead has sent waits for its turn.
 # No rank can be so many exchanges ahead of another one; MPI has tags up to 32767 at least.
 FIRST_DATA_TAG, DATA_TAGS = 2, 1 << 14
+MEETING_TAG = FIRST_DATA_TAG + DATA_TAGS
 POLLS_PER_NOTICE = 8
 # Of all ranks together: what a link of 1 Gbit/s takes as long for as for a few rounds of messages.
 DIRECT_BYTES = 1 << 16
@@ -62,6 +63,7 @@ class MpiCommunicator(Communicator):
     """
 
     name = "mpi"
+    knows_subgroups = True
     _keyval: ClassVar[int | None] = None
     _keyval_lock: ClassVar[threading.Lock] = threading.Lock()
 
@@ -76,6 +78,7 @@ class MpiCommunicator(Communicator):
         self._mpi = import_mpi("MpiCommunicator")
         self.deadline = resolve_deadline(deadline)
         self._check_thread()
+        self.any_thread = self._mpi.Query_thread() >= self._mpi.THREAD_MULTIPLE
         super().__init__(comm.Get_rank(), comm.Get_size(), parent._standing if parent else None)
         self._comm = self._duplicate(comm) if duplicate else comm
         # Whoever gives up tells all ranks of the parent, in whatever subgroup they wait.
@@ -84,6 +87,7 @@ class MpiCommunicator(Communicator):
         self.piece_bytes = PIECE_WITHIN_HOST
         self.window = 16
         self._exchanges = 0
+        self._is_whole = parent is None
         self._closed = False
         self._hosts = self._learn_hosts()
         if len(set(self._hosts)) > 1:
@@ -169,13 +173,29 @@ class MpiCommunicator(Communicator):
         return [bytes(each).decode(errors="replace") for each in names]
 
     def _make_subgroup(self, ranks: tuple[int, ...]) -> MpiCommunicator:
-        group = self._comm.group.Incl(ranks)
         with self._guarded():
+            self._meet(ranks)  # the next call waits for all of them, without a deadline
+            everybody = self._comm.Get_group()
+            group = everybody.Incl(ranks)
             comm = self._comm.Create_group(group)
-        group.Free()
+            group.Free()
+            everybody.Free()
         made = MpiCommunicator(comm, self.deadline, duplicate=False, parent=self)
         made.window = self.window
         return made
+
+    def _meet(self, ranks: tuple[int, ...]) -> None:
+        """Return when all of these ranks have called it."""
+        requests, nothing = [], [np.empty(0, np.uint8), self._mpi.BYTE]
+        for peer in ranks:
+            if peer != self.rank:
+                requests.append(self._comm.Irecv(nothing, peer, MEETING_TAG))
+                requests.append(self._comm.Isend(nothing, peer, MEETING_TAG))
+        try:
+            self._poll(lambda _: self._mpi.Request.Testall(requests), lambda: "", "subgroup")
+        except BaseException:
+            abandoned.extend(requests)
+            raise
 
     def _allreduce_directly(self, array: Array, op: ReduceOp) -> Array:
         operation = f"allreduce {op} of {array.dtype}[{array.size}]"
@@ -191,10 +211,25 @@ class MpiCommunicator(Communicator):
         with self._guarded():
             self._wait(self._comm.Ibarrier(), "barrier")
 
+    def end_together(self) -> None:
+        """Return when all ranks have come to this, their end, or after 10 s; never raises.
+
+        For owners who do not finalise MPI themselves: whoever does may do it for all ranks when the
+        first one ends, while others finish their last exchange. A rank that waits in an exchange
+        for one that has ended gets PeerError.
+        """
+        if self._closed or self._standing.unusable or self._mpi.Is_finalized():
+            return
+        with contextlib.suppress(Exception):
+            self._notices.end_together(self._exchanges)
+
     def close(self) -> None:
         """Free the private communicator, unless MPI is finalised or an operation failed on it."""
         if self._closed:
             return
+        if not self._in_use.acquire(blocking=False):
+            raise ConfigError("MpiCommunicator: closed while another thread uses it")
+        self._in_use.release()
         self._closed = True
         for subgroup in self._subgroups.values():
             subgroup.close()
@@ -269,8 +304,9 @@ class MpiCommunicator(Communicator):
         tag = FIRST_DATA_TAG + self._exchanges % DATA_TAGS
         self._exchanges += 1
         transfer = MpiTransfer(
-            self._comm, messages, sources, limit, operation, tag, self.piece_bytes, self.window
-        )
+            self._comm, messages, sources, limit, operation, tag, self.piece_bytes, self.window,
+            self.ranks,
+        )  # fmt: skip
         # Where only some ranks send, who is awaited may be waiting for another one itself.
         all_send = len(sources) == self.size - 1
         try:
@@ -304,14 +340,16 @@ class MpiCommunicator(Communicator):
         while not advance(patience):
             if polls % POLLS_PER_NOTICE == 0:
                 self._notices.attend(operation)
+                if self._is_whole:
+                    self._notices.check_ended(self._exchanges, operation)
             polls += 1
             if patience.exhausted:
                 missing = "" if ask else waiting_for()
-                missing = missing or self._notices.call_roll(operation) or waiting_for()
+                missing = missing or self._notices.call_roll(operation, self.ranks) or waiting_for()
                 missing = missing or "MPI, though all ranks are there"
                 raise DeadlineError(
-                    f"{operation}: rank {self.rank} of {self.size} made no progress for "
-                    f"{self.deadline:g} s, waiting for {missing}; raise the deadline "
+                    f"{operation}: rank {self.ranks[self.rank]} of {self.of_size} made no "
+                    f"progress for {self.deadline:g} s, waiting for {missing}; raise the deadline "
                     f"({DEADLINE_VARIABLE}) if they are only slow"
                 )
             if not self._use_wait():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from gradwire.communicators.mpi_end import abandoned
@@ -17,8 +18,10 @@ NOTICE_TAG = 1
 GIVES_UP = b"F"  # the reason
 ASKS = b"?"  # nothing: who is there?
 ANSWERS = b"!"  # the operation that the answering rank is in
+ENDS = b"."  # the number of exchanges that the rank took part in before it came to its end
 NOTICE_BYTES = 2000  # small enough to be sent eagerly by every MPI
 TELL_SECONDS = 1.0  # how long a failing rank tries to tell its peers
+LEAVING_SECONDS = 10.0  # how long a rank waits for others to come to their end, too
 # How long a rank waits for answers: those who wait, too, look for notices every few milliseconds.
 ROLL_CALL_SECONDS = 1.0
 
@@ -38,6 +41,7 @@ class Notices:
         self._status = MPI.Status()
         self._peers = [peer for peer in range(comm.Get_size()) if peer != comm.Get_rank()]
         self._answers: dict[int, str] = {}
+        self._ended: dict[int, int] = {}
 
     def give_up(self, reason: str) -> None:
         """Tell all peers; return when they know or a second has passed."""
@@ -64,25 +68,46 @@ class Notices:
             raise PeerError(f"{operation}: rank {peer} gave up: {text}")
         if kind == ASKS:
             abandoned.extend(self._send([peer], ANSWERS, operation))
+        elif kind == ENDS:
+            self._ended[peer] = int(text)
         else:
             self._answers[peer] = text
 
-    def call_roll(self, operation: str) -> str:
-        """Ask who else is in ``operation``; return who is not, in words, or nothing if all are.
+    def check_ended(self, exchanges: int, operation: str) -> None:
+        """Raise PeerError if a rank came to its end before this exchange, counted from 1."""
+        for peer, last in self._ended.items():
+            if last < exchanges:
+                raise PeerError(f"{operation}: rank {peer} has come to its end")
+
+    def end_together(self, exchanges: int) -> None:
+        """Tell all peers that this rank comes to its end; return when all do, or after 10 seconds.
+
+        Raises:
+            PeerError: a peer gave up.
+        """
+        abandoned.extend(self._send(self._peers, ENDS, str(exchanges)))
+        patience = Patience(LEAVING_SECONDS)
+        while not self._ended.keys() >= set(self._peers) and not patience.exhausted:
+            self.attend("end")
+            patience.pause()
+
+    def call_roll(self, operation: str, ranks: Collection[int]) -> str:
+        """Ask who of ``ranks`` is in ``operation``; return who is not, in words, or nothing.
 
         Raises:
             PeerError: a peer gave up meanwhile; it may know more.
         """
-        abandoned.extend(self._send(self._peers, ASKS, ""))
+        peers = [rank for rank in ranks if rank in self._peers]
+        abandoned.extend(self._send(peers, ASKS, ""))
         patience = Patience(ROLL_CALL_SECONDS)
-        while len(self._answers) < len(self._peers) and not patience.exhausted:
+        while not self._answers.keys() >= set(peers) and not patience.exhausted:
             self.attend(operation)
             patience.pause()
-        silent = [peer for peer in self._peers if peer not in self._answers]
+        silent = [peer for peer in peers if peer not in self._answers]
         elsewhere = [
             f"rank {peer}, which is in {answer}"
             for peer, answer in sorted(self._answers.items())
-            if answer != operation
+            if peer in peers and answer != operation
         ]
         named = [f"ranks {silent}, which do not answer"] if silent else []
         return " and ".join(named + elsewhere)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,7 @@ class MpiTransfer:
         tag: int,
         piece_bytes: int,
         window: int,
+        ranks: Sequence[int],
     ) -> None:
         from mpi4py import MPI
 
@@ -44,6 +45,7 @@ class MpiTransfer:
         self._piece_bytes = piece_bytes
         self._window = window
         self._rank = comm.Get_rank()
+        self._ranks = ranks  # for people
         self._status = MPI.Status()
         size = comm.Get_size()
         self._unsent = deque(
@@ -78,7 +80,10 @@ class MpiTransfer:
 
     def missing_senders(self) -> str:
         """Say which ranks have not sent; nothing if all have and one does not receive."""
-        return f"ranks {sorted(self._open)} to send" if self._open else ""
+        return f"ranks {self._named(self._open)} to send" if self._open else ""
+
+    def _named(self, peers: Collection[int]) -> list[int]:
+        return [self._ranks[peer] for peer in sorted(peers)]
 
     def _start_sends(self) -> bool:
         started = False
@@ -119,15 +124,16 @@ class MpiTransfer:
         """Refuse a piece that is too much, before any memory is allocated for it."""
         if peer not in self._open:
             raise WireError(
-                f"{self._operation}: rank {peer} sent {size} B to rank {self._rank}, which "
-                f"expects messages from ranks {sorted(self._open)} only"
+                f"{self._operation}: rank {self._ranks[peer]} sent {size} B to rank "
+                f"{self._ranks[self._rank]}, which expects messages from ranks "
+                f"{self._named(self._open)} only"
             )
         if size > self._piece_bytes:
             raise WireError(
-                f"{self._operation}: rank {peer} sent a piece of {size} B, expected at most "
-                f"{self._piece_bytes} B; piece_bytes must be the same on all ranks"
+                f"{self._operation}: rank {self._ranks[peer]} sent a piece of {size} B, expected "
+                f"at most {self._piece_bytes} B; piece_bytes must be the same on all ranks"
             )
-        check_received(self._filled[peer] + size, self._limit, peer, self._operation)
+        check_received(self._filled[peer] + size, self._limit, self._ranks[peer], self._operation)
 
     def _drop_completed(self, requests: list[MPI.Request]) -> bool:
         if not requests:

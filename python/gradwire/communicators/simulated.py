@@ -78,6 +78,7 @@ class SimulatedCommunicator(Communicator):
     """
 
     name = "simulated"
+    knows_subgroups = True
     any_thread = False
 
     def __init__(self, run: Run, group: Group, world_rank: int) -> None:

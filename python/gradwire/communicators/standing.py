@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gradwire.errors import CommunicationError
@@ -19,6 +20,15 @@ class Counters:
     bytes_sent: int = 0
     bytes_received: int = 0
     messages_sent: int = 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count nothing inside the ``with`` block."""
+        before = vars(self).copy()
+        try:
+            yield
+        finally:
+            vars(self).update(before)
 
     def reset(self) -> None:
         """Set everything to zero."""

@@ -29,13 +29,15 @@ _QUANTIZERS: dict[str, Quantizer] = {
 def with_values(select: Compressor, values: str) -> Compressor:
     """Return a sparse compressor whose entries are written as "float32", "bf16", "int8", ...
 
+    One that keeps everything has no entries, and its dense steps are not rounded.
+
     Raises:
         ConfigError: there is no such format.
     """
-    if values == "float32":
-        return select
-    if values not in _QUANTIZERS:
+    if values != "float32" and values not in _QUANTIZERS:
         raise unknown("value format", str(values), ["float32", *_QUANTIZERS])
+    if values == "float32" or not select.traits.sparse:
+        return select
     return Chain(select, _QUANTIZERS[values])
 
 

@@ -10,7 +10,8 @@ codec          message: integers and positions are relative to begin
                index, its offset in its tile
 "bitmap"       ceil(length / 8) bytes; bit i % 8 (least significant first) of byte i // 8 is set for
                each index i
-"rice"         per gap: gap >> r zeros, a one, the r low bits of the gap
+"rice"         before each block of 1024 gaps 5 bits, r; per gap: gap >> r zeros, a one, the r low
+               bits of the gap
 "elias_gamma"  per gap, with v = gap + 1 and N = floor(log2(v)): N zeros, a one, the N low bits of v
 "elias_delta"  per gap, with M = floor(log2(N + 1)): M zeros, a one, the M low bits of N + 1, the N
                low bits of v
@@ -18,12 +19,12 @@ codec          message: integers and positions are relative to begin
 
 The last three are streams of bits, least significant bit of each byte (and of each field) first,
 filled up with zeros to a whole byte. The first gap is the first index, the others are index -
-previous index - 1. r is not stored: it is floor(log2(mean)) with mean = (length - count) // count,
-and 0 if that is 0. As gaps add up to at most length - count, no set of indices takes more than
-count * (r + 3) bits in Rice code. At a density of 1 % (0.1 %) of random positions, u32 takes 32
-bits per index, tile16 16.0 (16.5), rice 8.1 (11.5), elias_delta 10.8 (15.4), elias_gamma 11.8
-(18.3), bitmap 100 (1000). Where r is 0, from a density of 1/3 on, Rice code is the bitmap up to its
-last one, so that bitmap is never the smallest, but the quickest when every few positions are taken.
+previous index - 1. Decoders take any r; the encoder's is floor(log2(mean)), mean being the sum of
+the block's gaps // their number, and 0 if that is 0. So Rice code follows a density that changes
+along the range, and as gaps add up to at most length - count, no set of indices takes more than
+count * (4 + floor(log2(1 + (length - count) // count))) bits and 5 per block. At a density of 1 %
+(0.1 %) of random positions, u32 takes 32 bits per index, tile16 16.0 (16.5), rice 8.1 (11.5),
+elias_delta 10.8 (15.4), elias_gamma 11.8 (18.3), bitmap 100 (1000).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Schedules: how compressed data moves between ranks and is reduced on its way."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,10 +30,14 @@ def get_schedule(name: str, **config: Any) -> Schedule:
     """
     if name not in SCHEDULES:
         raise unknown("schedule", name, list(SCHEDULES))
-    try:
-        return SCHEDULES[name](**config)
-    except TypeError as error:
-        raise ConfigError(f"schedule {name!r}: {error}") from error
+    made: Any = SCHEDULES[name]
+    options = [each.name for each in dataclasses.fields(made) if each.init]
+    for option in config:
+        if option not in options:
+            known = ", ".join(options) or "none"
+            raise ConfigError(f"schedule {name!r} has no option {option!r}; it has {known}")
+    schedule: Schedule = made(**config)
+    return schedule
 
 
 def schedule_of(given: Schedule | str | Mapping[str, Any]) -> Schedule:
@@ -45,7 +50,9 @@ def schedule_of(given: Schedule | str | Mapping[str, Any]) -> Schedule:
         return given
     if isinstance(given, str):
         return get_schedule(given)
-    if not isinstance(given, Mapping) or "id" not in given:
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise ConfigError(f"expected a schedule, its name or its configuration, got {given!r}")
+    if not isinstance(given.get("id"), str):
         raise ConfigError(f"expected a schedule, its name or its configuration, got {given!r}")
     config = dict(given)
     return get_schedule(config.pop("id"), **config)

@@ -52,12 +52,15 @@ class Allgather(Schedule):
             codec = choose_codec(count, length, communicator.byte_seconds)
             data = encode(message, 0, length, codec)
             received = communicator.allgatherv(data, expected.largest)
-            messages = [decode(each, expected, rank) for rank, each in enumerate(received)]
+            messages = [
+                decode(each, expected, communicator.ranks[rank])
+                for rank, each in enumerate(received)
+            ]
         reduced = _sum(messages, payload)
         report.reduced = report.winners = len(reduced.indices)
         correction = Correction()
         if not values.format.exact:
-            correction = Correction(((payload.indices, payload.values - values.decode()),))
+            correction = Correction(((payload.indices, values.lost(payload.values)),))
         return Outcome(True, reduced, payload.indices, report, correction)
 
     def config(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from gradwire.schedules.dense import Dense
 from gradwire.schedules.oktopk import OkTopk
 from gradwire.schedules.split_gather import SplitGather
 from gradwire.schedules.topkdsa import TopkDsa
+from gradwire.values import ValueFormat
 
 _log = logging.getLogger("gradwire")
 
@@ -52,10 +53,10 @@ class Auto(Schedule):
     """Predicts what each schedule would take on this job, and takes the quickest.
 
     Attributes:
-        choices: what was chosen for each (elements, budget, dense values) that came along.
+        choices: what was chosen for each (elements, budget, dense values, formats) that came along.
     """
 
-    choices: Recent[tuple[int, int, int], Choice] = field(
+    choices: Recent[tuple[int, int, int, ValueFormat, ValueFormat], Choice] = field(
         default_factory=Recent, init=False, repr=False
     )
 
@@ -72,7 +73,8 @@ class Auto(Schedule):
         self, payload: Payload, agreement: Agreement, communicator: Communicator, report: Report
     ) -> Outcome:
         """Reduce what all ranks have agreed on (see :meth:`Schedule.reduce`)."""
-        key = (payload.numel, payload.budget, len(payload.dense))
+        dense = payload.dense
+        key = (payload.numel, payload.budget, len(dense), payload.value_format, dense.format)
         if key not in self.choices:
             self.choices[key] = self._choose(payload, communicator)
             if communicator.rank == 0:
@@ -88,7 +90,8 @@ class Auto(Schedule):
         if communicator.size == 1:  # nothing to send, nothing to measure
             return Choice(_possible(payload)[0], {})
         if communicator not in self._links:
-            self._links[communicator] = measure_link(communicator)
+            with communicator.counters.paused():  # what a measurement moves is no exchange's
+                self._links[communicator] = measure_link(communicator)
             communicator.byte_seconds = self._links[communicator].beta
         link, sparse = self._links[communicator], payload.budget > 0
         numel = payload.numel if sparse else max(1, len(payload.dense) + len(payload.tail))

@@ -84,10 +84,14 @@ def balance(
     for move in plan:
         if move.target == rank:
             here = move.source == rank
-            part = owned if here else _read(received[move.source], move, layout, agreement)
-            own = slice(move.begin, move.end) if here else slice(None)
-            indices.append(part.indices[own])
-            values.append(part.values[own])
+            if here:
+                own = slice(move.begin, move.end)
+                part = _Run(owned.indices[own], owned.values[own])
+            else:
+                data = received[move.source]
+                part = _read(data, move, layout, agreement, communicator)
+            indices.append(part.indices)
+            values.append(part.values)
     told = tuple(_region(target, plan, layout) for target in range(communicator.size))
     run = replace(owned, indices=np.concatenate(indices), values=np.concatenate(values))
     return run, replace(layout, told=told)
@@ -117,11 +121,14 @@ def _expected(move: Move, layout: Layout, agreement: Agreement) -> Expected:
     return Expected(Kind.MOVE, tag, agreement.step, *region, move.end - move.begin)
 
 
-def _read(data: Bytes, move: Move, layout: Layout, agreement: Agreement) -> _Run:
-    message = decode(data, _expected(move, layout, agreement), move.source)
+def _read(
+    data: Bytes, move: Move, layout: Layout, agreement: Agreement, communicator: Communicator
+) -> _Run:
+    source = communicator.ranks[move.source]
+    message = decode(data, _expected(move, layout, agreement), source)
     if len(message.indices) != move.end - move.begin:
         raise WireError(
-            f"rank {move.source} handed over {len(message.indices)} of its sums, "
+            f"rank {source} handed over {len(message.indices)} of its sums, "
             f"expected {move.end - move.begin}"
         )
     return _Run(message.indices, message.values.decode())

@@ -153,6 +153,14 @@ class Schedule(abc.ABC):
                 f"use schedule {self.instead!r}"
             )
 
+    def check_ranks(self, communicator: Communicator) -> None:
+        """Refuse ranks, the same ones on all of them, with which this schedule cannot work.
+
+        Raises:
+            ConfigError: saying why.
+        """
+        del communicator  # most schedules work with any
+
     def exchange(
         self, payload: Payload, agreement: Agreement, communicator: Communicator
     ) -> Outcome:

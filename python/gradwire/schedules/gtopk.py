@@ -109,7 +109,8 @@ class _Tree:
                 self._exchange({pair.below: self._written(Kind.SPLIT, pair)}, [])
             else:
                 received = self._exchange({}, [pair.above])[pair.above]
-                self._add(decode(received, self._expected(Kind.SPLIT, pair), pair.above))
+                above = self._communicator.ranks[pair.above]
+                self._add(decode(received, self._expected(Kind.SPLIT, pair), above))
 
     def broadcast(self) -> Payload:
         """Come down the tree with what rank 0 holds, and return it; collective."""
@@ -123,7 +124,7 @@ class _Tree:
             else:
                 sender = pair.below
                 data = self._exchange({}, [sender])[sender]
-        message = decode(data, self._expected(Kind.GATHER), sender)
+        message = decode(data, self._expected(Kind.GATHER), self._communicator.ranks[sender])
         return Payload(
             self._payload.numel,
             message.indices,
@@ -156,7 +157,7 @@ class _Tree:
         held, payload = self.held, self._payload
         values = payload.value_format.encode(held.values, payload.stream)
         if not values.format.exact:
-            self.left.append((held.indices, held.values - values.decode()))
+            self.left.append((held.indices, values.lost(held.values)))
         message = Message(
             kind,
             self._tag(pair),

@@ -28,7 +28,7 @@ import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
-from gradwire.errors import ConfigError
+from gradwire.errors import ConfigError, require_integer
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement
@@ -78,7 +78,9 @@ class Hierarchical(Schedule):
     inner: Schedule | str | Mapping[str, Any] = "oktopk"
     group_size: int | None = None
     recut_every: int = 64
-    _shards: Recent[tuple[str, int], Shards] = field(default_factory=Recent, init=False, repr=False)
+    _shards: Recent[tuple[str, int, int], Shards] = field(
+        default_factory=Recent, init=False, repr=False, compare=False
+    )
 
     id: ClassVar[str] = "hierarchical"
 
@@ -89,10 +91,9 @@ class Hierarchical(Schedule):
         self._inner = schedule_of(self.inner)
         if isinstance(self._inner, Hierarchical):
             raise ConfigError("Hierarchical: inner must be another schedule, got hierarchical")
-        for name in ("group_size", "recut_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"Hierarchical: {name} must be >= 1, got {value}")
+        if self.group_size is not None:
+            require_integer("Hierarchical: group_size", self.group_size, 1)
+        require_integer("Hierarchical: recut_every", self.recut_every, 1)
 
     @property
     def moves_dense(self) -> bool:
@@ -102,6 +103,15 @@ class Hierarchical(Schedule):
     def check(self, compressor: Any) -> None:
         """Refuse a compressor that the inner schedule cannot serve."""
         self._inner.check(compressor)
+
+    def check_ranks(self, communicator: Communicator) -> None:
+        """Refuse ranks that do not make even groups, and transports without subgroups."""
+        place = place_of(communicator.rank, communicator.hosts, self.group_size)
+        if len(place.near) > 1 and not communicator.knows_subgroups:
+            raise ConfigError(
+                f"schedule 'hierarchical': {communicator!r} knows no subgroups; use MPI"
+            )
+        self._inner.check_ranks(communicator)
 
     def config(self) -> dict[str, Any]:
         """Return the configuration."""
@@ -159,7 +169,7 @@ class Hierarchical(Schedule):
         """Return the boundaries of the shards, cut anew where due; collective."""
         if not payload.budget:
             return equal_regions(payload.numel, parts)
-        key = (agreement.description, payload.numel)
+        key = (agreement.description, payload.numel, communicator.size)
         known = self._shards.get(key)
         if known is None or known.since >= self.recut_every:
             loads = communicator.allreduce(tile_loads(payload.indices, payload.numel), "sum")
@@ -194,7 +204,7 @@ def _shard_of(owned: Owned, payload: Payload, layout: Layout, near: Communicator
         owned.tail,
         stream,
     )
-    dense_left = None if form.exact else owned.dense - dense.decode()
+    dense_left = None if form.exact else dense.lost(owned.dense)
     return Shard(inner, begin, (indices[pruned], values[pruned]), dense_left)
 
 

@@ -50,7 +50,7 @@ class OkTopk(Partitioned):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        if self.largest_share < 1:
+        if not self.largest_share >= 1:
             raise ConfigError(f"OkTopk: largest_share must be >= 1, got {self.largest_share}")
 
     def config(self) -> dict[str, Any]:

@@ -122,14 +122,18 @@ def split(
     received = communicator.exchange(messages, max(each.largest for each in expected))
     owned = _add_up(
         [
-            decode(data, replace(expected[rank], agreement=agreement.tag_between(peer, rank)), peer)
+            decode(
+                data,
+                replace(expected[rank], agreement=agreement.tag_between(peer, rank)),
+                communicator.ranks[peer],
+            )
             for peer, data in enumerate(received)
         ]
     )
     if payload.value_format.exact:
         return owned, None
-    rounded = np.concatenate([values.decode() for values in encoded])
-    return owned, payload.values - rounded
+    lost = [values.lost(payload.values[part]) for part, values in zip(parts, encoded, strict=True)]
+    return owned, np.concatenate(lost)
 
 
 @dataclass(frozen=True)
@@ -192,14 +196,14 @@ def gather(
     ]
     limit = max(each.largest for each in expected)
     received = [
-        decode(each, expected[peer], peer)
+        decode(each, expected[peer], communicator.ranks[peer])
         for peer, each in enumerate(communicator.allgatherv(data, limit))
     ]
     return Gathered(
         _joined(received, payload),
         [each.load for each in received],
-        None if values.format.exact else owned.values - values.decode(),
-        None if dense.format.exact else owned.dense - dense.decode(),
+        None if values.format.exact else values.lost(owned.values),
+        None if dense.format.exact else dense.lost(owned.dense),
         layout.dense_of(rank).start,
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradwire.communicators.base import Communicator
-from gradwire.errors import ConfigError
+from gradwire.errors import ConfigError, require_integer
 from gradwire.payload import Indices, Payload
 from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement
@@ -90,16 +90,15 @@ class Partitioned(SparseSchedule):
 
     repartition_every: int = 64
     largest_imbalance: float = 2.0
-    _partitions: Recent[tuple[str, int], Partition] = field(default_factory=Recent, repr=False)
+    _partitions: Recent[tuple[str, int, int], Partition] = field(
+        default_factory=Recent, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         who = type(self).__name__
-        if self.repartition_every < 1:
-            raise ConfigError(
-                f"{who}: repartition_every must be >= 1, got {self.repartition_every}"
-            )
-        if self.largest_imbalance < 1:
+        require_integer(f"{who}: repartition_every", self.repartition_every, 1)
+        if not self.largest_imbalance >= 1:
             raise ConfigError(
                 f"{who}: largest_imbalance must be >= 1, got {self.largest_imbalance}"
             )
@@ -156,7 +155,7 @@ class Partitioned(SparseSchedule):
         last cut and the loads that the owners told in their last messages. They balance what owners
         receive and what they tell.
         """
-        key = (agreement.description, payload.numel)
+        key = (agreement.description, payload.numel, communicator.size)
         known = self._partitions.get(key)
         if known and not self._due(known):
             known.since += 1

@@ -50,8 +50,8 @@ def open_communicator(process_set: Any, transport: str) -> Communicator:
         communicator = MpiCommunicator.from_group(world_ranks, tag=instance)
         _over_mpi.add(communicator)
         # The last to be registered runs first: this must run before Horovod ends MPI.
-        atexit.unregister(_tell_peers_at_exit)
-        atexit.register(_tell_peers_at_exit)
+        atexit.unregister(_part_at_exit)
+        atexit.register(_part_at_exit)
         return communicator
     if any(demanded for _, demanded in everyone):
         without = [rank for rank, world_rank in enumerate(world_ranks) if world_rank == -1]
@@ -62,16 +62,20 @@ def open_communicator(process_set: Any, transport: str) -> Communicator:
     return HorovodCommunicator(process_set, instance=str(instance))
 
 
-def _tell_peers_at_exit() -> None:
-    """If an exception ends this rank, say so to the peers, wherever it was raised.
+def _part_at_exit() -> None:
+    """Let no rank end under another one that is still exchanging.
 
-    They may be waiting in an exchange that this rank never reached: gradients were handed in, then
-    something between ``backward()`` and ``step()`` failed. Waits in Horovod's own operations need
-    nothing: Horovod shuts down on all ranks when one ends.
+    Horovod shuts down on all ranks when one ends, and where it has initialised MPI it finalises
+    MPI, whatever other threads are doing there: so ranks wait for each other. If an exception ends
+    this rank the peers are told: they may be waiting in an exchange that this rank never reached,
+    for gradients were handed in, then something between ``backward()`` and ``step()`` failed. Waits
+    in Horovod's own operations need nothing.
     """
     error = getattr(sys, "last_value", None)
-    if error is not None:
-        for communicator in list(_over_mpi):
+    for communicator in list(_over_mpi):
+        if error is None:
+            communicator.end_together()
+        else:
             communicator.fail(error)
 
 

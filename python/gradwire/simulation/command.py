@@ -46,7 +46,15 @@ def add_simulate(commands: Any) -> None:
     add_numel(parser, 1_000_000)
     add_density(parser)
     add("--schedules", nargs="+", default=["oktopk", "allgather", "dense"], metavar="NAME",
-        help="(default: oktopk allgather dense)")  # fmt: skip
+        help="of those that `python -m gradwire info` lists, but auto "
+        "(default: oktopk allgather dense)")  # fmt: skip
+    add(
+        "--ranks-per-host",
+        type=int,
+        default=1,
+        metavar="G",
+        help="for hierarchical: successive ranks that are taken to share a host (default: 1)",
+    )
     add("--values", default="float32", metavar="FORMAT",
         help="float32, bf16, fp16, int8, int4 or sign (default: %(default)s)")  # fmt: skip
     add("--gradients", default="layered", metavar="WHAT",
@@ -132,7 +140,10 @@ def _run_simulations(options: argparse.Namespace) -> int:
     for name in options.schedules:
         for size in sizes:
             begin = perf_counter()
-            run = simulate(name, sources[size], size, steps, options.seed, options.values)
+            run = simulate(
+                name, sources[size], size, steps, options.seed, options.values,
+                options.ranks_per_host,
+            )  # fmt: skip
             runs.append(table.to_json(run, links) | {"took_seconds": perf_counter() - begin})
             print("\n".join(table.lines(run, links, options.phases)), flush=True)
     settings = {

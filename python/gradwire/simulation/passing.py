@@ -27,6 +27,7 @@ class PassingCommunicator(Communicator):
     """
 
     name = "simulated"
+    knows_subgroups = True
 
     def __init__(
         self,

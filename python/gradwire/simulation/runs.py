@@ -107,6 +107,7 @@ def simulate(
     steps: int = 1,
     seed: int = 0,
     values: str = "float32",
+    ranks_per_host: int = 1,
 ) -> Run:
     """Run a schedule on virtual ranks and count.
 
@@ -117,15 +118,19 @@ def simulate(
         steps: exchanges in a row, at least 1.
         seed: of the order in which ranks go on; results do not depend on it.
         values: the format in which values travel.
+        ranks_per_host: how many successive ranks are taken to run on the same host.
 
     Raises:
-        ConfigError: unknown schedule or format, or a number out of range.
+        ConfigError: unknown schedule or format, or a number out of range; "auto", which would
+            measure this process.
         MissingDependencyError: greenlet is not installed.
     """
     if steps < 1:
         raise ConfigError(f"simulate: steps must be at least 1, got {steps}")
+    if schedule == "auto":
+        raise ConfigError("simulate: 'auto' measures the links of a job; name other schedules")
     form = format_named(values)
-    simulation = Simulation(ranks, seed, shuffle=False)
+    simulation = Simulation(ranks, seed, shuffle=False, ranks_per_host=ranks_per_host)
     by_rank: list[list[_Step]] = simulation.run(_run_rank, schedule, source, steps, form, {})
     names = [*dict.fromkeys(name for rank in by_rank for step in rank for name in step.counts)]
     last = by_rank[0][-1].report

@@ -72,7 +72,7 @@ def check_subgroup_refusals(communicator: Communicator) -> None:
     rank, size = communicator.rank, communicator.size
     others = [peer for peer in range(size) if peer != rank]
     for ranks in ([], others, [rank, rank], [rank, size], [-1, rank]):
-        expect(ConfigError, partial(communicator.subgroup, ranks), "increasing ranks")
+        expect(ConfigError, partial(communicator.subgroup, ranks), "subgroup: ")
     communicator.barrier()
 
 

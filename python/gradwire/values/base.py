@@ -120,6 +120,12 @@ class Encoded:
         """Return the values: (count,) float32, perhaps a view of the bytes."""
         return self.format.decode(self.data, self.count)
 
+    def lost(self, values: Float32) -> Float32:
+        """Return what rounding took away of the ``values`` that were encoded: (count,) float32."""
+        rest: Float32 = values.copy()
+        kernels.scale_add(self.decode(), -1.0, rest)
+        return rest
+
     def add_to(self, total: Float32) -> None:
         """Add the values to ``total``."""
         self.format.add(self.data, self.count, total)

@@ -12,18 +12,31 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 CODES = ("rice", "elias_gamma", "elias_delta")
+RICE_BLOCK, PARAMETER_BITS = 1024, 5
 
 
-def rice_parameter(count: int, length: int) -> int:
-    """Return r, the low bits of a gap that Rice code does not write in unary."""
-    mean = (length - count) // count if count else 0
-    return max(mean.bit_length() - 1, 0)
+def rice_parameter(gaps: Integers) -> int:
+    """Return r, the low bits of a block's gaps that Rice code does not write in unary."""
+    return max((int(gaps.sum()) // gaps.size).bit_length() - 1, 0)
 
 
-def encode(relative: Integers, length: int, codec: str) -> NDArray[np.uint8]:
-    """Return the code of strictly increasing positions in [0, length)."""
+def encode(relative: Integers, codec: str) -> NDArray[np.uint8]:
+    """Return the code of strictly increasing positions."""
     gaps = np.diff(relative, prepend=-1) - 1
-    zeros, fields, widths = _symbols(gaps, rice_parameter(gaps.size, length), codec)
+    if codec != "rice":
+        return np.packbits(_bits_of(gaps, 0, codec), bitorder="little")
+    parts = [np.empty(0, np.uint8)]
+    for begin in range(0, gaps.size, RICE_BLOCK):
+        block = gaps[begin : begin + RICE_BLOCK]
+        r = rice_parameter(block)
+        parts.append(np.array([r >> j & 1 for j in range(PARAMETER_BITS)], np.uint8))
+        parts.append(_bits_of(block, r, codec))
+    return np.packbits(np.concatenate(parts), bitorder="little")
+
+
+def _bits_of(gaps: Integers, r: int, codec: str) -> NDArray[np.uint8]:
+    """Return the bits of a run of gaps."""
+    zeros, fields, widths = _symbols(gaps, r, codec)
     ends = np.cumsum(zeros + 1 + widths)
     ones = ends - widths - 1
     bits = np.zeros(ends[-1] if gaps.size else 0, np.uint8)
@@ -31,18 +44,38 @@ def encode(relative: Integers, length: int, codec: str) -> NDArray[np.uint8]:
     for j in range(int(widths.max(initial=0))):
         there = j < widths
         bits[ones[there] + 1 + j] = fields[there] >> j & 1
-    return np.packbits(bits, bitorder="little")
+    return bits
 
 
-def decode(data: NDArray[np.uint8], count: int, length: int, codec: str) -> Integers:
+def decode(data: NDArray[np.uint8], count: int, codec: str) -> Integers:
     """Return the `count` positions that `encode` wrote."""
     bits = np.unpackbits(data, bitorder="little")
-    r = rice_parameter(count, length)
+    if codec != "rice":
+        return np.cumsum(_gaps_of(bits, count, 0, codec)[0] + 1) - 1
+    gaps, place = [np.empty(0, np.int64)], 0
+    for begin in range(0, count, RICE_BLOCK):
+        r = sum(int(bits[place + j]) << j for j in range(PARAMETER_BITS))
+        place += PARAMETER_BITS
+        size, window = min(RICE_BLOCK, count - begin), 64 * RICE_BLOCK
+        block, used = _gaps_of(bits[place : place + window], size, r, codec)
+        while used > window:  # a block with long gaps
+            window *= 8
+            block, used = _gaps_of(bits[place : place + window], size, r, codec)
+        gaps.append(block)
+        place += used
+    return np.cumsum(np.concatenate(gaps) + 1) - 1
+
+
+def _gaps_of(bits: NDArray[np.uint8], count: int, r: int, codec: str) -> tuple[Integers, int]:
+    """Return the gaps of a run, and how many bits it takes: more than there are if cut off."""
+    if not count:
+        return np.empty(0, np.int64), 0
     # As if a symbol began at every bit: where its one is, and where the next symbol begins.
+    bits = np.append(bits, np.uint8(0))  # where symbols that are cut off end up
     begins = np.arange(bits.size)
     ones = np.minimum.accumulate(np.where(bits, begins, bits.size)[::-1])[::-1]
     widths = _widths(bits, begins, ones, r, codec)
-    real = _follow(ones + 1 + widths, count)
+    real = np.minimum(_follow(ones + 1 + widths, count), bits.size - 1)
     zeros, fields = ones[real] - real, _fields(bits, ones[real] + 1, widths[real])
     if codec == "rice":
         gaps = zeros << r | fields
@@ -50,7 +83,7 @@ def decode(data: NDArray[np.uint8], count: int, length: int, codec: str) -> Inte
         logs = zeros if codec == "elias_gamma" else (1 << zeros | fields & (1 << zeros) - 1) - 1
         low = fields if codec == "elias_gamma" else fields >> zeros
         gaps = (1 << logs | low) - 1
-    return np.cumsum(gaps + 1) - 1
+    return gaps, int(ones[real[-1]] + 1 + widths[real[-1]])
 
 
 def _symbols(gaps: Integers, r: int, codec: str) -> tuple[Integers, Integers, Integers]:

@@ -23,7 +23,7 @@ def encode_indices(indices: Indices, begin: int, length: int, codec: str) -> NDA
     """Return the wire form of strictly increasing indices in [begin, begin + length)."""
     relative = indices.astype(np.int64) - begin
     if codec in gaps.CODES:
-        return gaps.encode(relative, length, codec)
+        return gaps.encode(relative, codec)
     if codec == "u32":
         return np.frombuffer(relative.astype("<u4").tobytes(), np.uint8)
     if codec == "bitmap":
@@ -41,7 +41,7 @@ def decode_indices(
     """Return the indices of a message that encode_indices wrote."""
     message = data.tobytes()
     if codec in gaps.CODES:
-        relative = gaps.decode(data, count, length, codec)
+        relative = gaps.decode(data, count, codec)
     elif codec == "u32":
         relative = np.frombuffer(message, "<u4").astype(np.int64)
     elif codec == "bitmap":
