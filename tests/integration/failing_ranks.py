@@ -62,6 +62,24 @@ def fails(communicator: Ranks) -> None:
     communicator.allgatherv(b"hello", 5)
 
 
+def stuck_in_group(communicator: Ranks) -> None:
+    """Rank 1 is in the group and then never comes."""
+    group = communicator.subgroup([0, 1])
+    group.deadline = DEADLINE
+    if communicator.rank == 1:
+        time.sleep(FOREVER)
+    group.allgatherv(b"hello", 5)
+
+
+def without_group(communicator: Ranks) -> None:
+    """Rank 1 never joins the group."""
+    communicator.barrier()
+    communicator.deadline = DEADLINE
+    if communicator.rank == 1:
+        time.sleep(FOREVER)
+    communicator.subgroup([0, 1])
+
+
 def absent() -> None:
     """Rank 1 never makes a communicator; the others say so."""
     from mpi4py import MPI
@@ -75,6 +93,8 @@ SCENARIOS: dict[str, Callable[[Ranks], None]] = {
     "stuck": stuck,
     "stuck_uncaught": stuck_uncaught,
     "fails": fails,
+    "stuck_in_group": stuck_in_group,
+    "without_group": without_group,
 }
 
 if __name__ == "__main__":

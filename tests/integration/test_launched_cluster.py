@@ -106,8 +106,11 @@ def test_wrong_arguments(words: list[str], message: str) -> None:
 def test_wrong_rates_are_refused_and_nothing_left() -> None:
     emulate("--hosts", "2", "--", *NOTHING)  # skips where hosts cannot be emulated
     job = run([sys.executable, str(SCRIPT), "--rate", "fast", "--", "true"], TIMEOUT)
-    assert job.returncode == CANNOT_EMULATE
+    assert job.returncode == 2
     assert "fast" in job.stdout
+    job = run([sys.executable, str(SCRIPT), "--rate", "0mbit", "--", "true"], TIMEOUT)
+    assert job.returncode == CANNOT_EMULATE
+    assert "0mbit" in job.stdout
     assert namespaces() == []
 
 

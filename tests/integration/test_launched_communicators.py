@@ -69,6 +69,19 @@ def test_failing_rank_takes_the_job_down_with_its_words(transport: str, launcher
 
 
 @mpi
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("stuck_in_group", "DeadlineError: allgatherv: rank 0 of 2 made no progress for 1 s"),
+        ("without_group", "DeadlineError: subgroup: rank 0 of 2 made no progress for 1 s"),
+    ],
+)
+def test_ranks_that_groups_wait_for(scenario: str, words: str) -> None:
+    job = _run_failing("mpi", mpirun, scenario)
+    assert words in job.stdout, job.stdout
+
+
+@mpi
 def test_rank_that_makes_no_communicator_ends_in_a_deadline_error() -> None:
     job = _run_failing("mpi", mpirun, "absent")
     assert "DeadlineError: MpiCommunicator: rank 0 of 2 waited 1 s" in job.stdout, job.stdout

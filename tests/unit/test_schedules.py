@@ -276,5 +276,7 @@ def test_schedules_say_what_they_need() -> None:
         OkTopk(repartition_every=0)
     with pytest.raises(ConfigError, match=r"largest_imbalance must be >= 1, got 0\.5"):
         OkTopk(largest_imbalance=0.5)
-    with pytest.raises(ConfigError, match="TopkDsa: repartition_every must be an integer >= 1, got 0"):
+    with pytest.raises(
+        ConfigError, match="TopkDsa: repartition_every must be an integer >= 1, got 0"
+    ):
         TopkDsa(repartition_every=0)
