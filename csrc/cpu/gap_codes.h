@@ -70,6 +70,9 @@ class GapReader {
         return value;
     }
 
+    // What the next index is at least, relative to begin.
+    std::uint64_t least() const noexcept { return least_; }
+
     Status finish() const noexcept { return reader_.finish(); }
 
   private:

@@ -63,10 +63,15 @@ Status decode_rice(Encoded message, std::uint32_t* out) noexcept {
     GapReader reader(message);
     for (std::uint64_t begin = 0; begin < message.count; begin += kRiceBlock) {
         const std::uint64_t count = std::min(kRiceBlock, message.count - begin);
-        const Rice code(reader.field(kParameterBits), message.range.length);
+        const std::uint64_t least = reader.least();
+        const std::uint64_t r = reader.field(kParameterBits);
+        const Rice code(r, message.range.length);
         const Status status = reader.read(code, count, out + begin);
         if (status != Status::ok) {
             return status;
+        }
+        if (r != rice_parameter(count, reader.least() - least)) {
+            return Status::wrong_parameter;
         }
     }
     return reader.finish();

@@ -12,8 +12,8 @@
 // of zeros, a one, and a field of bits (least significant first):
 //
 //   rice         before each block of 1024 gaps 5 bits, r; per gap gap >> r zeros, then the r low
-//                bits of the gap. Any r will do; encoders take floor(log2(mean)), mean being the
-//                sum of the block's gaps div their number, and 0 if that is 0
+//                bits of the gap. r is floor(log2(mean)), mean being the sum of the block's gaps
+//                div their number, and 0 if that is 0
 //   elias_gamma  with v = gap + 1 and N = floor(log2(v)): N zeros, then the N low bits of v
 //   elias_delta  with M = floor(log2(N + 1)): M zeros, then the M low bits of N + 1, then the N low
 //                bits of v

@@ -15,6 +15,7 @@ enum class Status : std::int32_t {
     count_mismatch,
     nonzero_padding,
     code_too_large,
+    wrong_parameter,
 };
 
 // What was expected, for messages to people; the caller says who and adds the sizes.
@@ -38,6 +39,8 @@ inline const char* describe(Status status) noexcept {
             return "bits and digits behind the last element must be zero";
         case Status::code_too_large:
             return "codes must be below the number of values that their form has";
+        case Status::wrong_parameter:
+            return "the parameter of a block must be that of its gaps";
     }
     return "unknown status";
 }

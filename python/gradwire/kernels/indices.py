@@ -19,8 +19,8 @@ codec          message: integers and positions are relative to begin
 
 The last three are streams of bits, least significant bit of each byte (and of each field) first,
 filled up with zeros to a whole byte. The first gap is the first index, the others are index -
-previous index - 1. Decoders take any r; the encoder's is floor(log2(mean)), mean being the sum of
-the block's gaps // their number, and 0 if that is 0. So Rice code follows a density that changes
+previous index - 1. r is floor(log2(mean)), mean being the sum of the block's gaps // their number,
+and 0 if that is 0; decoders refuse any other. So Rice code follows a density that changes
 along the range, and as gaps add up to at most length - count, no set of indices takes more than
 count * (4 + floor(log2(1 + (length - count) // count))) bits and 5 per block. At a density of 1 %
 (0.1 %) of random positions, u32 takes 32 bits per index, tile16 16.0 (16.5), rice 8.1 (11.5),
