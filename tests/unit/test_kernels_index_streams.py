@@ -228,7 +228,7 @@ HOSTILE = {
     "rice too long": ("rice", 4, 20, "2185010000", "take 2 to 4 bytes, got 5"),
     "rice padding": ("rice", 4, 20, "218511", "must be zero"),
     "rice no one": ("rice", 2, 1000, "000000", "message length"),
-    "rice field beyond the end": ("rice", 1, 400, "27", "message length"),
+    "rice field beyond the end": ("rice", 1, 400, "27", "message length|parameter of a block"),
     "rice beyond": ("rice", 4, 20, "0000c003", "range"),
     "rice more than the range": ("rice", 21, 20, "ffff1fff", "does not have 21 indices"),
     "rice long zeros": ("rice", 1000, 10**6, "1f" + "00" * 1200, "range"),
