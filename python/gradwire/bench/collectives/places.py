@@ -19,6 +19,8 @@ TUNED = {
     "coll_tuned_allreduce_algorithm": "4",
     "mpi_yield_when_idle": "1",
 }
+# What mpirun adds by itself: nothing that was chosen, and where the job was started.
+_BY_MPIRUN = {"PREFIXES", "cpu_type", "initial_wdir", "num_procs"}
 _INTERFACES = Path("/proc/self/net/dev")
 _SENT_COLUMN = 8  # behind the interface's name
 
@@ -52,6 +54,7 @@ def own_place() -> Place:
         name: value
         for name, value in sorted(os.environ.items())
         if name.startswith((MCA_PREFIX, "MPIR_CVAR_", "UCX_")) or name == INTERFACE_VARIABLE
+        if name.removeprefix(MCA_PREFIX) not in _BY_MPIRUN
     }
     return Place(socket.gethostname(), machine, f"{machine} {network}", variables)
 
