@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gradwire.kernels import native
 from gradwire.kernels.arrays import Array, allocate, length, trimmed
 
@@ -12,11 +14,7 @@ def to_bfloat16(x: Array, out: Array | None = None) -> Array:
     x: (n,) float32. out: at least (n,) uint16, allocated when None. Too large becomes infinity; NaN
     stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
     """
-    size = length(x)
-    if out is None:
-        out = allocate(size, "uint16", x)
-    native.cpu.to_bfloat16(x, out)
-    return trimmed(out, size)
+    return _cast(native.cpu.to_bfloat16, x, "uint16", out)
 
 
 def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
@@ -24,11 +22,7 @@ def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
 
     bits: (n,) uint16. out: at least (n,) float32, allocated when None. 6 bytes per element.
     """
-    size = length(bits)
-    if out is None:
-        out = allocate(size, "float32", bits)
-    native.cpu.from_bfloat16(bits, out)
-    return trimmed(out, size)
+    return _cast(native.cpu.from_bfloat16, bits, "float32", out)
 
 
 def to_float16(x: Array, out: Array | None = None) -> Array:
@@ -37,11 +31,7 @@ def to_float16(x: Array, out: Array | None = None) -> Array:
     x: (n,) float32. out: at least (n,) float16, allocated when None. From 65520 on it becomes
     infinity; NaN stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
     """
-    size = length(x)
-    if out is None:
-        out = allocate(size, "float16", x)
-    native.cpu.to_float16(x, out)
-    return trimmed(out, size)
+    return _cast(native.cpu.to_float16, x, "float16", out)
 
 
 def from_float16(x: Array, out: Array | None = None) -> Array:
@@ -49,8 +39,15 @@ def from_float16(x: Array, out: Array | None = None) -> Array:
 
     x: (n,) float16. out: at least (n,) float32, allocated when None. 6 bytes per element.
     """
+    return _cast(native.cpu.from_float16, x, "float32", out)
+
+
+def _cast(
+    operation: Callable[[Array, Array], None], x: Array, dtype: str, out: Array | None
+) -> Array:
+    """Return what an operation writes for x into out, which is allocated when None."""
     size = length(x)
     if out is None:
-        out = allocate(size, "float32", x)
-    native.cpu.from_float16(x, out)
+        out = allocate(size, dtype, x)
+    operation(x, out)
     return trimmed(out, size)
