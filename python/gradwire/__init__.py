@@ -13,11 +13,13 @@ from gradwire.compressors import Compressor, Context, Traits, compressor_ids, ge
 from gradwire.functional import sparse_allreduce
 from gradwire.payload import Payload
 from gradwire.residual import OwnedResidual
+from gradwire.result import OwnedResult
 
 __all__ = [
     "Compressor",
     "Context",
     "OwnedResidual",
+    "OwnedResult",
     "Payload",
     "Traits",
     "__version__",

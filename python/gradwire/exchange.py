@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.compressors import Compressor, Context
 from gradwire.errors import AgreementError, ConfigError
 from gradwire.payload import Float32, Payload
 from gradwire.residual import Residual
+from gradwire.result import Result, result_in
 from gradwire.schedules import Agreement, Outcome, Report, Schedule, refusing
 
 # The next step's k-th magnitude is rarely below this share of the last one; a floor that is too
 # high costs one more read of the bucket, one that is too low a larger candidate buffer.
 FLOOR_SHARE = 0.85
-CLEARED_AT_ONCE = 1 << 18  # elements: some 50 us
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,21 @@ class Reduced:
     _context: Context
     _head: Payload
     _outcome: Outcome
-    _cleared: Float32 | None = None
+    _result: Result | None = None
 
-    def commit(self, residual: Residual, scale: float, out: Float32 | None = None) -> Float32:
+    def commit(
+        self, residual: Residual, scale: float, out: Float32 | Result | None = None
+    ) -> Float32:
         """Update the residual and return the (n,) float32 sums times ``scale``.
 
         The same bits on every rank. Without ``out``, here or in `Exchange.reduce`, the memory is
         the residual's accumulator, which the next exchange of this bucket overwrites.
+
+        Raises:
+            ConfigError: ``out`` has another size; nothing has changed.
         """
+        if out is not None:
+            out = result_in(out, self._bucket.numel)
         cut = self._bucket.numel - self._bucket.tail
         self._compressor.settle(
             residual.acc[:cut], self._head, self._outcome.delivered, self._context
@@ -77,21 +82,28 @@ class Reduced:
         residual.acc[cut:] = 0
         free = residual.commit()
         residual.floor = _floor_of(self._head)
-        result = free if out is None else out
-        if out is None and self._cleared is not None:
-            result = self._cleared
-        self.write(result, scale)
-        return result
+        return self.write(out or self._result or free, scale)
 
-    def write(self, out: Float32, scale: float) -> None:
-        """Write the sums times ``scale`` into ``out`` and forget what did not get through."""
+    def write(self, out: Float32 | Result, scale: float) -> Float32:
+        """Write the sums times ``scale`` into ``out`` and forget what did not get through.
+
+        Returns them as others see them: ``out``, or the values of an `OwnedResult`.
+        """
+        result = result_in(out, self._bucket.numel)
+        if self._result and result.memory is self._result.memory:
+            result = self._result
         cut = self._bucket.numel - self._bucket.tail
         reduced = self._outcome.reduced.scaled(scale)
-        decompress = self._compressor.decompress
-        if out is self._cleared:
-            decompress = self._compressor.decompress_into_zeros
-        decompress(reduced, out[:cut], self._context)
-        out[cut:] = reduced.tail
+        head = result.memory[:cut]
+        if _among_zeros(self._compressor, reduced):
+            result.clear()
+            written = self._compressor.decompress_into_zeros(reduced, head, self._context)
+        else:
+            self._compressor.decompress(reduced, head, self._context)
+            written = None
+        result.memory[cut:] = reduced.tail
+        result.wrote(written, self._bucket.tail)
+        return result.values
 
 
 class Exchange:
@@ -129,17 +141,18 @@ class Exchange:
         gradient: Float32,
         step: int,
         residual: Residual | None = None,
-        out: Float32 | None = None,
+        out: Float32 | Result | None = None,
     ) -> Reduced:
         """Exchange one bucket; collective. The residual's values are only read.
 
         With a residual, its accumulator becomes residual + gradient; ``gradient`` may be that
-        accumulator. ``out``: where the result will be; it may be overwritten at once, so that it is
-        ready when the result is there. It shares no memory with the others.
+        accumulator. ``out``: where the result will be, an `OwnedResult` or an array; it may be
+        overwritten at once, so that it is ready when the result is there. It shares no memory with
+        the others.
 
         Raises:
-            ConfigError: the gradient is not of the bucket's size; exchanges that were started are
-                under way.
+            ConfigError: the gradient or ``out`` is not of the bucket's size; exchanges that were
+                started are under way.
             AgreementError: on all ranks, if they are not about to do the same; on the others, if
                 this one raises before the exchange (from the compressor, say).
             WireError, CommunicationError: the exchange failed; the peers are told.
@@ -154,17 +167,18 @@ class Exchange:
         gradient: Float32,
         step: int,
         residual: Residual | None,
-        out: Float32 | None,
+        out: Float32 | Result | None,
     ) -> Reduced:
         communicator = self.communicator
         floor = residual.floor if residual else 0.0
         context = Context(bucket.name, step, communicator.rank, communicator.size, self.seed, floor)
         with refusing(communicator):
+            result = None if out is None else result_in(out, bucket.numel)
             head, tail = self._compress(bucket, gradient, residual, context)
             payload, agreement = head.with_tail(tail), self._agreement(bucket, step)
-        cleared = out if self.compressor.traits.sparse and not len(payload.dense) else None
+        soon = result.clearing() if result and _among_zeros(self.compressor, payload) else iter(())
         try:
-            with communicator.while_waiting(_clearing(cleared)):
+            with communicator.while_waiting(soon):
                 outcome = self.schedule.exchange(payload, agreement, communicator)
         except AgreementError:  # all ranks know
             raise
@@ -172,7 +186,7 @@ class Exchange:
             communicator.fail(error)
             raise
         return Reduced(
-            outcome.finite, outcome.report, self.compressor, bucket, context, head, outcome, cleared
+            outcome.finite, outcome.report, self.compressor, bucket, context, head, outcome, result
         )
 
     def start(
@@ -181,7 +195,7 @@ class Exchange:
         gradient: Float32,
         step: int,
         residual: Residual | None = None,
-        out: Float32 | None = None,
+        out: Float32 | Result | None = None,
     ) -> Future[Reduced]:
         """Begin `reduce` on a thread of this exchange; return a future of what it returns.
 
@@ -243,13 +257,9 @@ class Exchange:
         )
 
 
-def _clearing(out: Float32 | None) -> Iterator[None]:
-    """Clear a vector, step by step."""
-    if out is None:
-        return
-    for begin in range(0, len(out), CLEARED_AT_ONCE):
-        kernels.clear(out[begin : begin + CLEARED_AT_ONCE])
-        yield
+def _among_zeros(compressor: Compressor, payload: Payload) -> bool:
+    """Tell whether what a payload stands for is entries among zeros."""
+    return compressor.traits.sparse and not len(payload.dense)
 
 
 def _floor_of(payload: Payload) -> float:

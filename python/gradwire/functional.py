@@ -25,6 +25,7 @@ from gradwire.exchange import Bucket, Exchange
 from gradwire.payload import Float32
 from gradwire.recent import Recent
 from gradwire.residual import BorrowedResidual, OwnedResidual, Residual
+from gradwire.result import OwnedResult, Result, result_in
 from gradwire.schedules import OkTopk, refusing
 
 
@@ -80,15 +81,17 @@ def sparse_allreduce(
         residual: an ``OwnedResidual(n)``, which keeps two vectors of n float32 and needs no copies;
             or a float32 array in host memory, contiguous, shaped like ``gradient``, updated
             in place. Without either, what is not delivered is dropped.
-        out: where to put the result, shaped like ``gradient``; by default a new array of the
-            gradient's kind, dtype and device.
+        out: where to put the result: an array shaped like ``gradient``, by default a new one of the
+            gradient's kind, dtype and device; or an ``OwnedResult(n)``, which is faster as only
+            the last result's entries are cleared.
         average: divide the sum by the number of ranks.
         values: how values travel: "float32", or rounded to "bf16", "fp16", "int8", "int4" (with a
             scale per 512) or "sign". What rounding takes away goes back into the residual.
 
     Returns:
-        ``out``. The same bits on every rank and at every run. If a rank brings Inf or NaN, ``out``
-        is NaN throughout on all ranks and the residual is as it was.
+        ``out``, or a read-only view of an ``OwnedResult``'s values, shaped like ``gradient``; the
+        next use of that overwrites them. The same bits on every rank and at every run. If a rank
+        brings Inf or NaN, the result is NaN throughout on all ranks and the residual is as it was.
 
     Raises:
         ConfigError: an argument is wrong on this rank; the others get an AgreementError that says
@@ -102,23 +105,19 @@ def sparse_allreduce(
     with refusing(communicator):
         compressor = with_values(TopK(density), values)
         call = _checked(gradient, compressor, communicator, session, residual, out, average)
-    target, feedback = call.target, call.feedback
-    direct = writable_float32(target, "out")
-    early = None if direct is None or _holds(feedback, call.values, direct) else direct
+    result, feedback = _direct(call.target), call.feedback
+    early = None if result is None or _holds(feedback, call.values, result) else result
     reduced = call.exchange.reduce(call.bucket, call.values, session.calls, feedback, early)
     session.calls += 1
     scale = 1.0 / communicator.size if average else 1.0
     if not reduced.finite:
-        fill_nan(target)
-        return target
+        return _filled_with_nan(call.target, gradient)
     if feedback:
-        result = reduced.commit(feedback, scale, direct)
+        mean = reduced.commit(feedback, scale, result)
         session.floors[len(call.values), repr(compressor)] = feedback.floor
     else:
-        result = np.empty_like(call.values) if direct is None else direct
-        reduced.write(result, scale)
-    _deliver(result, target)
-    return target
+        mean = reduced.write(result or np.empty_like(call.values), scale)
+    return _delivered(mean, call.target, gradient)
 
 
 def _checked(
@@ -133,17 +132,24 @@ def _checked(
     """Return what a call needs, or raise ConfigError."""
     values = as_float32(gradient, "gradient")
     target = empty_like(gradient) if out is None else out
-    require_writable(target, "out")
-    if tuple(target.shape) != tuple(gradient.shape):
-        raise ConfigError(
-            f"out must be shaped like gradient, {tuple(gradient.shape)}, got {tuple(target.shape)}"
-        )
+    if isinstance(target, OwnedResult):
+        result_in(target, len(values))
+    else:
+        _check_array(target, gradient)
     exchange = Exchange(compressor, session.schedule, communicator)
     bucket = Bucket("sparse_allreduce", _description(gradient, average), len(values))
     feedback = None if residual is None else _feedback(residual, gradient, values, target)
     if isinstance(feedback, BorrowedResidual):
         feedback.floor = session.floors.get((len(values), repr(compressor)), 0.0)
     return _Call(exchange, bucket, values, target, feedback)
+
+
+def _check_array(target: Any, gradient: Any) -> None:
+    require_writable(target, "out")
+    if tuple(target.shape) != tuple(gradient.shape):
+        raise ConfigError(
+            f"out must be shaped like gradient, {tuple(gradient.shape)}, got {tuple(target.shape)}"
+        )
 
 
 def _communicator(comm: Any) -> Communicator:
@@ -186,9 +192,9 @@ def _feedback(residual: Any, gradient: Any, values: Float32, target: Any) -> Res
         )
     if overlaps(kept, gradient):
         raise ConfigError("residual and gradient must not share memory")
-    if overlaps(kept, target):
+    if overlaps(kept, _memory(target)):
         raise ConfigError("residual and out must not share memory")
-    acc = writable_float32(target, "out")
+    acc = None if isinstance(target, OwnedResult) else writable_float32(target, "out")
     if acc is None or np.may_share_memory(acc, values):  # a failure must leave the gradient alone
         acc = np.empty_like(values)
     return BorrowedResidual(kept, acc)
@@ -200,18 +206,45 @@ def _checked_owned(residual: OwnedResidual, values: Float32, target: Any) -> Own
             f"residual must have as many elements as gradient, {len(values)}, "
             f"got {len(residual.values)}"
         )
-    if overlaps(residual.values, target) or overlaps(residual.acc, target):
+    memory = _memory(target)
+    if overlaps(residual.values, memory) or overlaps(residual.acc, memory):
         raise ConfigError("residual and out must not share memory")
     return residual
 
 
-def _holds(feedback: Residual | None, values: Float32, out: Float32) -> bool:
+def _memory(target: Any) -> Any:
+    """Return the array in which a result ends up."""
+    return target.memory if isinstance(target, OwnedResult) else target
+
+
+def _direct(target: Any) -> Result | None:
+    """Return the target as a result that can be written without a copy; None if it cannot."""
+    if isinstance(target, OwnedResult):
+        return target
+    array = writable_float32(target, "out")
+    return None if array is None else Result(array)
+
+
+def _holds(feedback: Residual | None, values: Float32, result: Result) -> bool:
     """Tell whether an output holds what is still needed until the exchange has succeeded."""
     acc = values if feedback is None else feedback.acc
-    return bool(np.may_share_memory(out, values) or np.may_share_memory(out, acc))
+    memory = result.memory
+    return bool(np.may_share_memory(memory, values) or np.may_share_memory(memory, acc))
 
 
-def _deliver(result: Float32, target: Any) -> None:
+def _filled_with_nan(target: Any, gradient: Any) -> Any:
+    if isinstance(target, OwnedResult):
+        target.fill(float("nan"))
+        return target.values.reshape(gradient.shape)
+    fill_nan(target)
+    return target
+
+
+def _delivered(mean: Float32, target: Any, gradient: Any) -> Any:
+    """Return the result as the caller wants it."""
+    if isinstance(target, OwnedResult):
+        return mean.reshape(gradient.shape)
     direct = writable_float32(target, "out")
-    if direct is None or not np.may_share_memory(direct, result):
-        write_back(result, target)
+    if direct is None or not np.may_share_memory(direct, mean):
+        write_back(mean, target)
+    return target

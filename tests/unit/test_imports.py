@@ -14,7 +14,7 @@ PACKAGE = Path(gradwire.__file__).parent
 KERNELS = {"_cpu", "kernels"}
 DATA = {*KERNELS, "values", "payload"}
 WIRE = {*DATA, "index_codecs", "wire"}
-EXCHANGE = {*WIRE, "compressors", "residual", "communicators", "schedules"}
+EXCHANGE = {*WIRE, "compressors", "residual", "result", "communicators", "schedules"}
 ADAPTER = {*EXCHANGE, "exchange", "buckets", "arrays", "recent"}
 ALLOWED = {
     "errors": set(),
@@ -27,6 +27,7 @@ ALLOWED = {
     "wire": {*DATA, "index_codecs"},
     "arrays": {"payload"},
     "residual": DATA,
+    "result": DATA,
     "compressors": DATA,
     "communicators": set(),
     "cost": {*WIRE, "communicators"},

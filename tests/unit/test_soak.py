@@ -138,10 +138,11 @@ def fewer_selected(patch: pytest.MonkeyPatch) -> None:
 def one_rank_apart(patch: pytest.MonkeyPatch) -> None:
     original = Reduced.write
 
-    def write(reduced: Reduced, out: np.ndarray, scale: float) -> None:
-        original(reduced, out, scale)
+    def write(reduced: Reduced, out: np.ndarray, scale: float) -> np.ndarray:
+        written = original(reduced, out, scale)
         if reduced._context.rank == 2:
-            out[-1:] = np.nextafter(out[-1:], np.float32(np.inf))
+            written[-1:] = np.nextafter(written[-1:], np.float32(np.inf))
+        return written
 
     patch.setattr(Reduced, "write", write)
 

@@ -22,11 +22,14 @@ class Job:
         comm: mpi4py communicator of all ranks; methods that send on it do so in the same order.
         numel: elements of a gradient, n.
         seed: the same on all ranks.
+        result_in: whose memory gradwire writes its results to, "gradwire" (read-only to others) or
+            "caller" (anybody's, cleared for each).
     """
 
     comm: Any
     numel: int
     seed: int
+    result_in: str = "gradwire"
 
     @property
     def rank(self) -> int:

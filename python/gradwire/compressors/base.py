@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from gradwire import kernels
 from gradwire.kernels import RandomStream
-from gradwire.payload import Float32, Payload
+from gradwire.payload import Float32, Indices, Payload
 
 WORD = 2**32
 
@@ -108,9 +108,15 @@ class Compressor(abc.ABC):
         one that `compress` made, ``payload.received()`` has them.
         """
 
-    def decompress_into_zeros(self, payload: Payload, out: Float32, context: Context) -> None:
-        """Do the same where all of ``out`` is zero already."""
+    def decompress_into_zeros(
+        self, payload: Payload, out: Float32, context: Context
+    ) -> Indices | None:
+        """Do the same where all of ``out`` is zero already.
+
+        Returns the indices of all elements that were written; None if that may be any of them.
+        """
         self.decompress(payload, out, context)
+        return None
 
     def compensate(
         self, gradient: Float32, residual: Float32, acc: Float32, context: Context

@@ -14,7 +14,7 @@ from gradwire.compressors.qsgd import QSGD
 from gradwire.compressors.quantizer import Quantizer
 from gradwire.compressors.registry import get_compressor
 from gradwire.errors import ConfigError, unknown
-from gradwire.payload import Float32, Payload
+from gradwire.payload import Float32, Indices, Payload
 
 # Short names for the values of entries: the formats of `values.NAMED_FORMATS`.
 _QUANTIZERS: dict[str, Quantizer] = {
@@ -116,9 +116,11 @@ class Chain(Compressor):
         """Write what a receiver gets."""
         self.select.decompress(payload.received(), out, context)
 
-    def decompress_into_zeros(self, payload: Payload, out: Float32, context: Context) -> None:
+    def decompress_into_zeros(
+        self, payload: Payload, out: Float32, context: Context
+    ) -> Indices | None:
         """Write what a receiver gets into zeros."""
-        self.select.decompress_into_zeros(payload.received(), out, context)
+        return self.select.decompress_into_zeros(payload.received(), out, context)
 
     def settle(self, acc: Float32, payload: Payload, delivered: Any, context: Context) -> None:
         """Take out what got through, as the selection does."""

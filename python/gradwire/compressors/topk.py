@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from gradwire import kernels
 from gradwire.compressors.base import Context, Traits
 from gradwire.compressors.sparsifier import Sparsifier
-from gradwire.payload import Float32, Payload
+from gradwire.payload import Float32, Indices, Payload
 from gradwire.values import plain
 
 
@@ -65,9 +65,12 @@ class TopK(Sparsifier):
         kernels.clear(out)
         kernels.scatter(out, payload.indices, payload.values)
 
-    def decompress_into_zeros(self, payload: Payload, out: Float32, context: Context) -> None:
+    def decompress_into_zeros(
+        self, payload: Payload, out: Float32, context: Context
+    ) -> Indices | None:
         """Write the entries, or the dense values."""
         if len(payload.dense) == len(out):
             out[:] = payload.dense.decode()
-        else:
-            kernels.scatter(out, payload.indices, payload.values)
+            return None
+        kernels.scatter(out, payload.indices, payload.values)
+        return payload.indices

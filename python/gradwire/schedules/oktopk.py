@@ -20,8 +20,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
-
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
@@ -66,8 +64,9 @@ class OkTopk(Partitioned):
             # Inf in a sum is the largest magnitude there is: it wins, and so all ranks know.
             won = winners(owned.values, payload.budget, communicator, partition.guess)
             partition.guess = won.guess
-            at = np.flatnonzero(won.chosen)
-            owned = replace(owned, indices=owned.indices[at], values=owned.values[at])
+            owned = replace(
+                owned, indices=owned.indices[won.places], values=owned.values[won.places]
+            )
         if won.shares and imbalance(won.shares) > self.largest_share:
             with report.phase("balance", communicator):
                 owned, layout = balance(owned, won.shares, layout, agreement, communicator)

@@ -53,6 +53,9 @@ def add_allreduce(parts: Any) -> None:
         help="steps of a method right before each timed one (default: %(default)s)")  # fmt: skip
     add("--warmup", type=int, default=2, metavar="W", help="untimed steps (default: %(default)s)")
     add_seed(parser, 1)
+    add("--result-in", choices=["gradwire", "caller"], default="gradwire",
+        help="whose memory gradwire writes its results to: its own, read-only to others, or "
+        "anybody's, which it clears (default: %(default)s)")  # fmt: skip
     add("--no-peers", action="store_true", help="MPI and gradwire only")
     add("--phases", action="store_true", help="also a table of gradwire's phases")
     add_allocator(parser)

@@ -42,7 +42,7 @@ def run_session(options: argparse.Namespace, methods: Sequence[Method]) -> int:
 
 
 def _run(options: argparse.Namespace, methods: Sequence[Method], comm: Any) -> int:
-    job = Job(comm, options.n, options.seed)
+    job = Job(comm, options.n, options.seed, options.result_in)
     places: list[Place] = comm.allgather(own_place())
     densities = list(dict.fromkeys(options.density))
     plan = Plan(methods, densities, options.repetitions, options.warmup, options.untimed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from time import perf_counter
 
 from gradwire.bench import own
@@ -15,12 +14,19 @@ from gradwire.errors import GradwireError
 from gradwire.exchange import Bucket, Reduced
 from gradwire.kernels.arrays import aligned
 from gradwire.residual import OwnedResidual
+from gradwire.result import OwnedResult
+
+# Where results go, by whose memory it is and its size; methods take turns.
+_results: dict[tuple[str, int], Floats | OwnedResult] = {}
 
 
-@cache
-def _shared_out(numel: int) -> Floats:
-    """Return where results go; methods take turns."""
-    return aligned(numel)
+def _result_in(memory: str, numel: int) -> Floats | OwnedResult:
+    """Return where results go, in memory of "gradwire" or of its "caller"."""
+    made = _results.get((memory, numel))
+    if made is None:
+        made = OwnedResult(numel) if memory == "gradwire" else aligned(numel)
+        _results[memory, numel] = made
+    return made
 
 
 class OwnCase(own.OwnReduction, Case):
@@ -31,7 +37,7 @@ class OwnCase(own.OwnReduction, Case):
         super().__init__(job, compressor, method.schedule, method.rounding)
         self._bucket = Bucket("bench", "gradient", job.numel)
         self._residual = OwnedResidual(job.numel) if self._traits.needs_residual else None
-        self._out = _shared_out(job.numel)
+        self._out = _result_in(job.result_in, job.numel)
         self._steps = self._entries = 0
         self._phases: dict[str, Phase] = {}
 
@@ -54,8 +60,7 @@ class OwnCase(own.OwnReduction, Case):
         scale = 1.0 / self._communicator.size
         if self._residual is not None:
             return reduced.commit(self._residual, scale, self._out)
-        reduced.write(self._out, scale)
-        return self._out
+        return reduced.write(self._out, scale)
 
     def _note(self, reduced: Reduced, exchange: float, commit: float) -> None:
         """Keep what the step cost; "local" is what is done beside the schedule's phases."""
