@@ -18,6 +18,7 @@ import numpy as np
 from gradwire.communicators.base import Communicator
 from gradwire.communicators.messages import Bytes, as_bytes
 from gradwire.communicators.mpi_end import abandoned, end_in_time
+from gradwire.communicators.mpi_groups import duplicated, group_of_world
 from gradwire.communicators.mpi_library import import_mpi
 from gradwire.communicators.mpi_notices import Notices, failed_ranks
 from gradwire.communicators.mpi_transfer import MpiTransfer
@@ -80,7 +81,7 @@ class MpiCommunicator(Communicator):
         self._check_thread()
         self.any_thread = self._mpi.Query_thread() >= self._mpi.THREAD_MULTIPLE
         super().__init__(comm.Get_rank(), comm.Get_size(), parent._standing if parent else None)
-        self._comm = self._duplicate(comm) if duplicate else comm
+        self._comm = duplicated(comm, self.deadline) if duplicate else comm
         # Whoever gives up tells all ranks of the parent, in whatever subgroup they wait.
         self._notices: Notices = parent._notices if parent else Notices(self._comm)
         self._in_use: threading.Lock = parent._in_use if parent else threading.Lock()
@@ -123,21 +124,7 @@ class MpiCommunicator(Communicator):
             tag: tells apart groups that are made at the same time by different threads.
             deadline: as in the constructor.
         """
-        mpi = import_mpi("MpiCommunicator")
-        world = mpi.COMM_WORLD
-        ranks = [int(rank) for rank in world_ranks]
-        if any(not 0 <= rank < world.size for rank in ranks) or len(set(ranks)) != len(ranks):
-            raise ConfigError(
-                f"MpiCommunicator: expected distinct ranks below {world.size}, the size of "
-                f"MPI_COMM_WORLD, got {ranks}; was this process started by mpirun?"
-            )
-        if world.rank not in ranks:
-            raise ConfigError(
-                f"MpiCommunicator: rank {world.rank} is not in the group {ranks} that it creates"
-            )
-        group = world.group.Incl(ranks)
-        comm = world.Create_group(group, tag)
-        group.Free()
+        comm = group_of_world(import_mpi("MpiCommunicator"), world_ranks, tag)
         return cls(comm, deadline, duplicate=False)
 
     def allreduce(self, array: Array, op: ReduceOp = "sum") -> Array:
@@ -274,22 +261,6 @@ class MpiCommunicator(Communicator):
         died = failed_ranks(self._comm)
         who = f"; ranks {died} have died" if died else ""
         return CommunicationError(f"MPI failed on rank {self.rank} of {self.size}: {error}{who}")
-
-    def _duplicate(self, comm: MPI.Intracomm) -> MPI.Intracomm:
-        """Return a private duplicate, once every rank has come to make its own."""
-        duplicate, request = comm.Idup()
-        patience = Patience(self.deadline)
-        while not request.Test():
-            if patience.exhausted:
-                abandoned.append(request)
-                end_in_time(self.deadline)
-                raise DeadlineError(
-                    f"MpiCommunicator: rank {self.rank} of {self.size} waited {self.deadline:g} s "
-                    "for all ranks to make theirs; every rank of the communicator must, and those "
-                    f"that are only slow need a longer deadline ({DEADLINE_VARIABLE})"
-                )
-            patience.pause()
-        return duplicate
 
     def _exchange(self, messages: list[Bytes], limit: int, operation: str) -> list[Bytes]:
         own = messages[self.rank]

@@ -20,7 +20,13 @@ from gradwire.recent import Recent
 from gradwire.schedules.agreement import Agreement
 from gradwire.schedules.base import Correction, Outcome, Report
 from gradwire.schedules.ownership import Gathered, Layout, Owned, gather, split
-from gradwire.schedules.regions import Boundaries, balanced_regions, imbalance, tile_loads
+from gradwire.schedules.regions import (
+    Boundaries,
+    balanced_regions,
+    imbalance,
+    loads_between,
+    tile_loads,
+)
 from gradwire.schedules.sparse import SparseSchedule
 
 Counts = npt.NDArray[np.uint32]
@@ -183,6 +189,6 @@ class Partitioned(SparseSchedule):
         partition.told = tile_loads(reduced.indices, reduced.numel)
         found = imbalance(gathered.loads)
         partition.overloaded = found > self.largest_imbalance
-        told = np.diff(np.searchsorted(reduced.indices, partition.boundaries))
+        told = loads_between(reduced.indices, partition.boundaries)
         partition.drifted = found + imbalance(told.tolist()) > 2 * DRIFT
         return found

@@ -30,10 +30,14 @@ def tile_edges(numel: int) -> Boundaries:
     return equal_regions(numel, min(LOAD_TILES, max(numel, 1)))
 
 
+def loads_between(indices: Indices, boundaries: Boundaries) -> npt.NDArray[np.uint32]:
+    """Return how many of the increasing ``indices`` lie in each region."""
+    return np.diff(_places_of(indices, boundaries)).astype(np.uint32)
+
+
 def tile_loads(indices: Indices, numel: int) -> npt.NDArray[np.uint32]:
     """Return how many of the increasing ``indices`` fall into each load tile."""
-    positions = np.searchsorted(indices, tile_edges(numel))
-    return np.diff(positions).astype(np.uint32)
+    return loads_between(indices, tile_edges(numel))
 
 
 def balanced_regions(loads: npt.NDArray[np.integer[Any]], numel: int, parts: int) -> Boundaries:
@@ -61,8 +65,13 @@ def balanced_regions(loads: npt.NDArray[np.integer[Any]], numel: int, parts: int
 
 def slices_of(indices: Indices, boundaries: Boundaries) -> list[slice]:
     """Return, for each region, the slice of the increasing ``indices`` that lies in it."""
-    positions = np.searchsorted(indices, boundaries)
-    return [slice(int(begin), int(end)) for begin, end in pairwise(positions)]
+    return [slice(begin, end) for begin, end in pairwise(_places_of(indices, boundaries).tolist())]
+
+
+def _places_of(indices: Indices, boundaries: Boundaries) -> Boundaries:
+    """Return how many of the increasing ``indices`` lie before each boundary."""
+    # NumPy would convert all indices, to 64 bits, if the boundaries were not of their type.
+    return np.searchsorted(indices, boundaries.astype(indices.dtype))
 
 
 def imbalance(loads: list[int]) -> float:
