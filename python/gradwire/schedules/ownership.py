@@ -14,6 +14,7 @@ import numpy as np
 
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
+from gradwire.communicators.messages import Bytes
 from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
@@ -96,22 +97,9 @@ def split(
     """
     rank, size = communicator.rank, communicator.size
     parts = slices_of(payload.indices, layout.regions)
-    encoded = [_encode_part(payload, part) for part in parts]
     messages = [
-        encode(
-            Message(
-                Kind.SPLIT,
-                agreement.tag_between(rank, peer),
-                agreement.step,
-                payload.indices[part],
-                values,
-                payload.dense.part(*_ends(layout.dense_of(peer))),
-                payload.tail[layout.tail_of(peer)],
-            ),
-            *(region := layout.region_of(peer)),
-            choose_codec(part.stop - part.start, region[1], communicator.byte_seconds),
-        )
-        for peer, (part, values) in enumerate(zip(parts, encoded, strict=True))
+        _to_owner(peer, payload, part, layout, agreement.tag_between(rank, peer), agreement.step)
+        for peer, part in enumerate(parts)
     ]
     expected = [
         _expected(
@@ -119,10 +107,16 @@ def split(
         )
         for each in range(size)
     ]
-    received = communicator.exchange(messages, max(each.largest for each in expected))
+    sent = [
+        _encoded(message, *layout.region_of(peer), communicator) if peer != rank else b""
+        for peer, message in enumerate(messages)
+    ]
+    received = communicator.exchange(sent, max(each.largest for each in expected))
     owned = _add_up(
         [
-            decode(
+            messages[rank]
+            if peer == rank
+            else decode(
                 data,
                 replace(expected[rank], agreement=agreement.tag_between(peer, rank)),
                 communicator.ranks[peer],
@@ -132,8 +126,12 @@ def split(
     )
     if payload.value_format.exact:
         return owned, None
-    lost = [values.lost(payload.values[part]) for part, values in zip(parts, encoded, strict=True)]
-    return owned, np.concatenate(lost)
+    return owned, np.concatenate(
+        [
+            message.values.lost(payload.values[part])
+            for message, part in zip(messages, parts, strict=True)
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -186,9 +184,7 @@ def gather(
         Kind.GATHER, agreement.tag, agreement.step, owned.indices, values, dense, owned.tail,
         min(owned.load, 0xFFFFFFFF),
     )  # fmt: skip
-    begin, length = layout.region_of(rank)
-    codec = choose_codec(len(owned.indices), length, communicator.byte_seconds)
-    data = encode(message, begin, length, codec)
+    data = _encoded(message, *layout.region_of(rank), communicator)
     most = payload.budget if most is None else most
     expected = [
         _expected(Kind.GATHER, payload, dense_format, each, layout, agreement, most)
@@ -196,7 +192,7 @@ def gather(
     ]
     limit = max(each.largest for each in expected)
     received = [
-        decode(each, expected[peer], communicator.ranks[peer])
+        message if peer == rank else decode(each, expected[peer], communicator.ranks[peer])
         for peer, each in enumerate(communicator.allgatherv(data, limit))
     ]
     return Gathered(
@@ -233,14 +229,28 @@ def _joined(received: list[Message], payload: Payload) -> Payload:
     return Payload(payload.numel, indices, values, plain(dense), budget, FLOAT32, tail)
 
 
-def _encode_part(payload: Payload, part: slice) -> Encoded:
-    """Return the values of some of the entries in their format."""
+def _encoded(message: Message, begin: int, length: int, communicator: Communicator) -> Bytes:
+    """Return the bytes of a message about a region, in the index codec that is through first."""
+    codec = choose_codec(len(message.indices), length, communicator.byte_seconds)
+    return encode(message, begin, length, codec)
+
+
+def _to_owner(
+    owner: int, payload: Payload, part: slice, layout: Layout, tag: int, step: int
+) -> Message:
+    """Return what an owner is to get of a payload: some of its entries, and of the dense values."""
     stream = payload.stream and payload.stream._replace(first=part.start)
-    return payload.value_format.encode(payload.values[part], stream)
-
-
-def _ends(part: slice) -> tuple[int, int]:
-    return part.start, part.stop
+    values = payload.value_format.encode(payload.values[part], stream)
+    dense = layout.dense_of(owner)
+    return Message(
+        Kind.SPLIT,
+        tag,
+        step,
+        payload.indices[part],
+        values,
+        payload.dense.part(dense.start, dense.stop),
+        payload.tail[layout.tail_of(owner)],
+    )
 
 
 def _expected(
