@@ -25,7 +25,7 @@ def chosen(sums: np.ndarray, cuts: list[int], k: int, seed: int = 0, guess: int 
 
     def rank(communicator: Communicator) -> Won:
         own = sums[cuts[communicator.rank] : cuts[communicator.rank + 1]].copy()
-        won = winners(own, k, communicator, guess)
+        won = winners(own, k, communicator, guess, rounded=k % 2 == 1)
         assert 0 <= won.guess < 2**31
         assert won.places.dtype == np.uint32
         return won

@@ -62,7 +62,8 @@ class OkTopk(Partitioned):
         payload, partition, layout, agreement = exchanged
         with report.phase("select", communicator):
             # Inf in a sum is the largest magnitude there is: it wins, and so all ranks know.
-            won = winners(owned.values, payload.budget, communicator, partition.guess)
+            rounded = not payload.value_format.exact
+            won = winners(owned.values, payload.budget, communicator, partition.guess, rounded)
             partition.guess = won.guess
             owned = replace(
                 owned, indices=owned.indices[won.places], values=owned.values[won.places]

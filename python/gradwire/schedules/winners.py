@@ -29,8 +29,8 @@ _BITS_OF_BINS = 10
 _GUESS_SHIFT = 13
 # Listing so many magnitudes costs an owner as much as two more histograms of 1,024 counts.
 _FEW = 1024
-# Owners have a share of the sums, and many of them tie: so many are likely to be few magnitudes.
-_LIKELY_FEW = 16 * _FEW
+# So many rounded sums are likely to be few magnitudes: they tie by the thousands.
+_LIKELY_FEW_ROUNDED = 64 * _FEW
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,18 @@ class Won(NamedTuple):
     shares: list[int] | None
 
 
-def winners(values: Float32, k: int, communicator: Communicator, guess: int = 0) -> Won:
+def winners(
+    values: Float32, k: int, communicator: Communicator, guess: int = 0, rounded: bool = False
+) -> Won:
     """Tell which of this owner's sums are among the k largest of all owners; collective.
 
     ``values`` are this owner's sums in index order, without NaN. Exactly k win, or all non-zero
-    ones if there are fewer. Zeros never win. ``guess``: the bits of a magnitude near the k-th, the
-    same on all ranks, or 0.
+    ones if there are fewer. Zeros never win. ``guess``: the bits of a magnitude near the k-th, or
+    0; ``rounded``: many sums have the same magnitude. Both are the same on all ranks, and change
+    no result.
     """
+    # Otherwise owners, who have about a P-th of them each, have hardly any twice.
+    likely_few = _LIKELY_FEW_ROUNDED if rounded else communicator.size * _FEW // 2
     nonzeros = np.count_nonzero(values)
     bins = _Bins.around(guess) if guess > 0 else _Bins.within(0, _BEYOND)
     while True:
@@ -116,7 +121,7 @@ def winners(values: Float32, k: int, communicator: Communicator, guess: int = 0)
         number = int(np.flatnonzero(at_least >= k)[-1])
         least, beyond = bins.bounds(number)
         question = Question(least, beyond, int(summed[number]), _FEW)
-        if question.total <= _LIKELY_FEW or not question.may_be_too_many:
+        if question.total <= likely_few or not question.may_be_too_many:
             magnitudes = _magnitudes(_reaching(values, least).values)
             candidates = list_candidates(magnitudes, question, communicator)
             if candidates is not None:
