@@ -30,9 +30,15 @@ Types type_named(const std::string& name) noexcept {
 
 [[noreturn]] void refuse_device(const Operation& operation, const char* name, py::handle object) {
     const py::object device = py::getattr(object, "device", py::str("another device"));
-    operation.fail(std::string(name) + " is on " + std::string(py::str(device)) +
-                       ": the CUDA kernels are not in this build; move it to the CPU first",
+    const std::string where = std::string(name) + " is on " + std::string(py::str(device));
+#if defined(GRADWIRE_ON_DEVICE)
+    operation.fail(where + ": all arrays must be on one CUDA device");
+#else
+    operation.fail(where +
+                       ": the arrays of a call must all be on the CPU or, where gradwire has "
+                       "CUDA kernels, all on one GPU",
                    "MissingDependencyError");
+#endif
 }
 
 std::string first_line(const std::exception& error) {
@@ -108,6 +114,14 @@ py::array from_dlpack(const Operation& operation, const char* name, py::handle o
 }
 
 Found find(const Operation& operation, const char* name, py::handle object) {
+#if defined(GRADWIRE_ON_DEVICE) && !defined(GRADWIRE_EMULATED)
+    if (Found found; find_cuda(operation, name, object, &found)) {
+        return found;
+    }
+    if (py::isinstance<py::array>(object)) {
+        refuse_device(operation, name, object);
+    }
+#endif
     if (py::isinstance<py::array>(object)) {
         if (Py_TYPE(object.ptr()) != py::detail::npy_api::get().PyArray_Type_ &&
             py::hasattr(object, "_mask")) {
@@ -194,6 +208,12 @@ py::object leading(py::handle object, const Array& array, std::uint64_t count) {
         return py::reinterpret_borrow<py::object>(object);
     }
     return array.owner[py::slice(0, static_cast<py::ssize_t>(count), 1)];
+}
+
+Operation::Operation(const char* name) noexcept : name_(name) {
+#if defined(GRADWIRE_ON_DEVICE)
+    forget_place();
+#endif
 }
 
 void Operation::same_length(const Array& array, const Array& like) const {

@@ -2,15 +2,18 @@
 //
 // NumPy arrays and torch CPU tensors are read directly; everything else that speaks DLPack goes
 // through numpy.from_dlpack. Nothing is ever copied or converted. Compiled once, without the flags
-// of any instruction set.
+// of any instruction set; and once more for the module of the CUDA kernels (GRADWIRE_ON_DEVICE),
+// where arrays are torch's, CuPy's and others' on one GPU (device_arrays.cpp).
 #pragma once
 
 #include <pybind11/pybind11.h>
 
+#include <cfenv>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "gradwire/status.h"
@@ -53,7 +56,7 @@ struct Array {
 // One call of an operation: reads its arguments and names them in errors.
 class Operation {
   public:
-    explicit Operation(const char* name) noexcept : name_(name) {}
+    explicit Operation(const char* name) noexcept;
 
     // Raises ConfigError for anything but a vector of one of the types, and
     // MissingDependencyError for one on another device.
@@ -144,10 +147,45 @@ inline float narrowed(double x) noexcept {
     return result;
 }
 
+#if defined(GRADWIRE_ON_DEVICE)
+// While an operation runs: the device and the stream of the arrays that it was called with, and
+// arithmetic as everywhere, whatever the modes of the thread.
+class OnDevice {
+  public:
+    OnDevice() noexcept;
+    ~OnDevice();
+    OnDevice(const OnDevice&) = delete;
+    OnDevice& operator=(const OnDevice&) = delete;
+
+  private:
+    int before_;
+    std::fenv_t modes_;
+};
+
+// Raises what the device reported.
+void check_device();
+#endif
+
 template <typename Work>
 auto without_lock(Work&& work) {
+#if defined(GRADWIRE_ON_DEVICE)
+    const auto run = [&] {
+        const py::gil_scoped_release released;
+        const OnDevice there;
+        return std::forward<Work>(work)();
+    };
+    if constexpr (std::is_void_v<decltype(run())>) {
+        run();
+        check_device();
+    } else {
+        const auto result = run();
+        check_device();
+        return result;
+    }
+#else
     const py::gil_scoped_release released;
     return std::forward<Work>(work)();
+#endif
 }
 
 }  // namespace gradwire::python

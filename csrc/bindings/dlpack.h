@@ -25,6 +25,7 @@ struct Tensor {
 };
 
 constexpr std::int32_t kCpu = 1;
+constexpr std::int32_t kCuda = 2;
 constexpr std::uint32_t kMajor = 1;
 
 struct ExchangeTable {

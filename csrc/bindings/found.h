@@ -42,6 +42,18 @@ struct Found {
     py::object owner;
 };
 
+#if defined(GRADWIRE_ON_DEVICE)
+// Where arrays are, by whom: all arrays of an operation have to agree.
+void note_place(const Operation& operation, const char* name, int device, void* stream);
+void forget_place() noexcept;
+
+// CUDA arrays of others than torch; false for what is none.
+bool find_cuda(const Operation& operation, const char* name, py::handle object, Found* found);
+
+// torch's current stream of a device.
+void* torch_stream(int device);
+#endif
+
 // True if the object is a torch tensor. torch is never imported here.
 bool is_torch(py::handle object);
 

@@ -1,6 +1,6 @@
 #include "gradwire/float16.h"
 
-#include "half.h"
+#include "gradwire/half.h"
 #include "parallel.h"
 #include "simd.h"
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "half.h"
+#include "gradwire/half.h"
 #include "simd.h"
 
 namespace gradwire {

@@ -25,6 +25,10 @@ class WireError(GradwireError, ValueError):
     """A message that is truncated, oversized or inconsistent."""
 
 
+class DeviceError(GradwireError, RuntimeError):
+    """What a GPU reported: no memory left, or a failure of this or an earlier kernel."""
+
+
 class AgreementError(GradwireError, RuntimeError):
     """Ranks differ in what they must share; raised on every rank alike."""
 

@@ -3,10 +3,20 @@
 // shared between them, so code for one processor can never be called on another.
 //
 // A unit that is compiled with GRADWIRE_ISA=avx2 sees gradwire::avx2 as plain gradwire.
+//
+// gradwire::cuda (csrc/cuda) is one of them to whoever calls: the same declarations, for arrays in
+// a GPU's memory.
 #pragma once
 
 #ifndef GRADWIRE_ISA
 #define GRADWIRE_ISA generic
+#endif
+
+// What one thread of a GPU can call as well as the host.
+#if defined(__CUDACC__)
+#define GRADWIRE_BOTH __host__ __device__
+#else
+#define GRADWIRE_BOTH
 #endif
 
 namespace gradwire {

@@ -15,19 +15,19 @@ constexpr std::uint32_t kMagnitudeMask = 0x7fffffffU;
 constexpr std::uint32_t kInfinityMagnitude = 0x7f800000U;
 constexpr unsigned kMagnitudeBits = 31;
 
-inline std::uint32_t float_bits(float value) noexcept {
+GRADWIRE_BOTH inline std::uint32_t float_bits(float value) noexcept {
     std::uint32_t bits;
     std::memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
-inline float bits_float(std::uint32_t bits) noexcept {
+GRADWIRE_BOTH inline float bits_float(std::uint32_t bits) noexcept {
     float value;
     std::memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-inline std::uint32_t magnitude(float value) noexcept {
+GRADWIRE_BOTH inline std::uint32_t magnitude(float value) noexcept {
     return float_bits(value) & kMagnitudeMask;
 }
 

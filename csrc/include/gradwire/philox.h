@@ -12,9 +12,9 @@ inline namespace GRADWIRE_ISA {
 
 constexpr unsigned kPhiloxRounds = 10;
 
-inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
-                                               std::array<std::uint32_t, 2> key,
-                                               unsigned rounds = kPhiloxRounds) noexcept {
+GRADWIRE_BOTH inline std::array<std::uint32_t, 4> philox4x32(
+    std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key,
+    unsigned rounds = kPhiloxRounds) noexcept {
     constexpr std::uint64_t kMultiplier0 = 0xD2511F53U;
     constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57U;
     constexpr std::uint32_t kWeyl0 = 0x9E3779B9U;  // golden ratio

@@ -21,7 +21,7 @@ struct RandomStream {
     std::uint64_t first;  // the element that the first element of the arrays is
 
     // The stream of the arrays from element `begin` on.
-    RandomStream from(std::uint64_t begin) const noexcept {
+    GRADWIRE_BOTH RandomStream from(std::uint64_t begin) const noexcept {
         return {seed, key, step, place, first + begin};
     }
 };

@@ -24,7 +24,7 @@ def add(a: Array, b: Array, out: Array | None = None) -> Array:
     and b of any. 12 bytes per element for float32, 6 for the others.
     """
     out = _out(a, out)
-    native.cpu.add(a, b, out)
+    native.of(a).add(a, b, out)
     return out
 
 
@@ -34,7 +34,7 @@ def scale(x: Array, factor: float, out: Array | None = None) -> Array:
     x, out: (n,), of one type or out float32. 8 bytes per element for float32, 4 for the others.
     """
     out = _out(x, out)
-    native.cpu.scale(x, number("scale: factor", factor), out)
+    native.of(x).scale(x, number("scale: factor", factor), out)
     return out
 
 
@@ -43,7 +43,7 @@ def scale_add(x: Array, factor: float, out: Array) -> Array:
 
     x, out: (n,), of one type or out float32. 12 bytes per element for float32, 6 for the others.
     """
-    native.cpu.scale_add(x, number("scale_add: factor", factor), out)
+    native.of(x).scale_add(x, number("scale_add: factor", factor), out)
     return out
 
 

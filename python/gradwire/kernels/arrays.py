@@ -23,6 +23,7 @@ MAX_LENGTH = 2**32 - 1
 # Looking one up by name takes longer than making a small array.
 _NUMPY_TYPES = {name: np.dtype(name) for name in ("float32", "uint8", "uint16", "uint32", "uint64")}
 
+_DLPACK_CUDA = 2
 _PAGE = 4096
 _LARGE = 1 << 20  # bytes
 
@@ -31,6 +32,20 @@ def is_tensor(array: object) -> bool:
     """Return whether array is a torch tensor, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
+
+
+def on_device(array: object) -> bool:
+    """Return whether an array is in a GPU's memory."""
+    if type(array) is np.ndarray:  # the usual case
+        return False
+    if is_tensor(array):
+        return bool(getattr(array, "is_cuda", False))
+    if hasattr(type(array), "__cuda_array_interface__"):
+        return True
+    try:
+        return bool(array.__dlpack_device__()[0] == _DLPACK_CUDA)  # type: ignore[attr-defined]
+    except Exception:  # of a class that is not ours; what is no array is refused later
+        return False
 
 
 def _as_numpy(array: Array) -> NDArray[Any]:
@@ -46,7 +61,7 @@ def length(array: Array) -> int:
         size: int = array.numel()  # len() takes several times as long
         return size
     try:
-        return int(_as_numpy(array).size)
+        return int(array.size if on_device(array) else _as_numpy(array).size)
     except Exception:  # of a class that is not ours
         return 0
 
@@ -57,7 +72,7 @@ def trimmed(array: Array, size: int) -> Array:
         return array if array.size <= size or array.ndim != 1 else array[:size]
     if length(array) <= size or getattr(array, "ndim", 1) != 1:
         return array
-    return array[:size] if is_tensor(array) else _as_numpy(array)[:size]
+    return (array if is_tensor(array) or on_device(array) else _as_numpy(array))[:size]
 
 
 def aligned(size: int, dtype: str = "float32") -> NDArray[Any]:
@@ -77,11 +92,28 @@ def aligned(size: int, dtype: str = "float32") -> NDArray[Any]:
 
 
 def allocate(size: int, dtype: str, like: Array) -> Array:
-    """Return an uninitialised array: a torch CPU tensor if `like` is a tensor, else NumPy's."""
-    if type(like) is not np.ndarray and is_tensor(like):
-        torch = sys.modules["torch"]
-        return torch.empty(size, dtype=getattr(torch, dtype))
+    """Return an uninitialised array where `like` is: a torch tensor, or CuPy's, else NumPy's."""
+    if type(like) is not np.ndarray:
+        if is_tensor(like):
+            torch = sys.modules["torch"]
+            return torch.empty(size, dtype=getattr(torch, dtype), device=like.device)
+        if on_device(like):
+            return _allocate_on_device(size, dtype, like)
     return aligned(size, dtype)
+
+
+def _allocate_on_device(size: int, dtype: str, like: Array) -> Array:
+    """Return an array of CuPy, or of torch if only that is there, on the device of `like`."""
+    device = like.__dlpack_device__()[1]
+    if (cupy := sys.modules.get("cupy")) is not None:
+        with cupy.cuda.Device(device):
+            return cupy.empty(size, np.dtype(dtype))
+    if (torch := sys.modules.get("torch")) is not None:
+        return torch.empty(size, dtype=getattr(torch, dtype), device=f"cuda:{device}")
+    raise ConfigError(
+        f"a {type(like).__module__} array on a GPU needs outputs to be given, or CuPy or torch "
+        "to be imported"
+    )
 
 
 def message(who: str, data: Array | bytes | bytearray | memoryview) -> Array:

@@ -34,7 +34,7 @@ def pack_bits(codes: Array, bits: int, out: Array | None = None) -> Array:
     bits = integer("pack_bits: bits", bits, 1, _MOST_BITS)
     if out is None:
         out = allocate(native.cpu.packed_size(length(codes), bits), "uint8", codes)
-    return trimmed(out, native.cpu.pack_bits(codes, bits, out))
+    return trimmed(out, native.of(codes).pack_bits(codes, bits, out))
 
 
 def unpack_bits(
@@ -50,7 +50,7 @@ def unpack_bits(
     n = integer("unpack_bits: n", n, 0, MAX_LENGTH)
     bits = integer("unpack_bits: bits", bits, 1, _MOST_BITS)
     data, out = _buffers("unpack_bits", data, native.cpu.packed_size(n, bits), n, out)
-    native.cpu.unpack_bits(data, n, bits, out)
+    native.of(data).unpack_bits(data, n, bits, out)
     return trimmed(out, n)
 
 
@@ -69,7 +69,7 @@ def pack_base3(codes: Array, out: Array | None = None) -> Array:
     """
     if out is None:
         out = allocate(native.cpu.base3_size(length(codes)), "uint8", codes)
-    return trimmed(out, native.cpu.pack_base3(codes, out))
+    return trimmed(out, native.of(codes).pack_base3(codes, out))
 
 
 def unpack_base3(
@@ -84,7 +84,7 @@ def unpack_base3(
     """
     n = integer("unpack_base3: n", n, 0, MAX_LENGTH)
     data, out = _buffers("unpack_base3", data, native.cpu.base3_size(n), n, out)
-    native.cpu.unpack_base3(data, n, out)
+    native.of(data).unpack_base3(data, n, out)
     return trimmed(out, n)
 
 

@@ -48,5 +48,5 @@ def topk_room(
         n = length(x)
         indices, values = entries(indices, values, min(k, n), x)
         if workspace is None:
-            workspace = np.empty(native.cpu.topk_workspace(n, k), np.uint8)
+            workspace = native.workspace(native.of(x).topk_workspace(n, k), x)
     return indices, values, workspace

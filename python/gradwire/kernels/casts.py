@@ -14,7 +14,7 @@ def to_bfloat16(x: Array, out: Array | None = None) -> Array:
     x: (n,) float32. out: at least (n,) uint16, allocated when None. Too large becomes infinity; NaN
     stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
     """
-    return _cast(native.cpu.to_bfloat16, x, "uint16", out)
+    return _cast(native.of(x).to_bfloat16, x, "uint16", out)
 
 
 def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
@@ -22,7 +22,7 @@ def from_bfloat16(bits: Array, out: Array | None = None) -> Array:
 
     bits: (n,) uint16. out: at least (n,) float32, allocated when None. 6 bytes per element.
     """
-    return _cast(native.cpu.from_bfloat16, bits, "float32", out)
+    return _cast(native.of(bits).from_bfloat16, bits, "float32", out)
 
 
 def to_float16(x: Array, out: Array | None = None) -> Array:
@@ -31,7 +31,7 @@ def to_float16(x: Array, out: Array | None = None) -> Array:
     x: (n,) float32. out: at least (n,) float16, allocated when None. From 65520 on it becomes
     infinity; NaN stays NaN (quiet, with its sign and leading payload bits). 6 bytes per element.
     """
-    return _cast(native.cpu.to_float16, x, "float16", out)
+    return _cast(native.of(x).to_float16, x, "float16", out)
 
 
 def from_float16(x: Array, out: Array | None = None) -> Array:
@@ -39,7 +39,7 @@ def from_float16(x: Array, out: Array | None = None) -> Array:
 
     x: (n,) float16. out: at least (n,) float32, allocated when None. 6 bytes per element.
     """
-    return _cast(native.cpu.from_float16, x, "float32", out)
+    return _cast(native.of(x).from_float16, x, "float32", out)
 
 
 def _cast(

@@ -33,7 +33,7 @@ def quantize_dynamic(
     a block does not fit in the cache.
     """
     codes, scales = outputs(x, 8, block, "absmax", None, out_codes, out_scales)
-    return Quantized._make(native.cpu.quantize_dynamic(x, block, scales, codes))
+    return Quantized._make(native.of(x).quantize_dynamic(x, block, scales, codes))
 
 
 def compensate_quantize_dynamic(
@@ -53,7 +53,7 @@ def compensate_quantize_dynamic(
     quantize_dynamic. One pass: 13 bytes per element in float32 and in place.
     """
     codes, scales = outputs(gradient, 8, block, "absmax", None, out_codes, out_scales)
-    result = native.cpu.compensate_quantize_dynamic(
+    result = native.of(gradient).compensate_quantize_dynamic(
         gradient, residual, block, out_error, scales, codes
     )
     return Quantized._make(result)
@@ -69,10 +69,10 @@ def dequantize_dynamic(
     ConfigError, as for lengths that do not fit. 1 + sizeof(out) bytes per element.
     """
     out = decoded("dequantize_dynamic", out, n, codes)
-    native.cpu.dequantize_dynamic(codes, scales, block, out)
+    native.of(codes).dequantize_dynamic(codes, scales, block, out)
     return out
 
 
 def dequantize_dynamic_add(codes: Array, scales: Array, block: int, out: Array) -> None:
     """Set ``out = out + dequantize_dynamic(codes, scales)``; out: (n,) float32. 9 bytes each."""
-    native.cpu.dequantize_dynamic_add(codes, scales, block, out)
+    native.of(codes).dequantize_dynamic_add(codes, scales, block, out)

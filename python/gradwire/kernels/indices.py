@@ -85,7 +85,7 @@ def encode_indices(
     if out is None:
         size = native.cpu.encoded_size(length_of(indices), length, number)[1]
         out = allocate(size, "uint8", indices)
-    return trimmed(out, native.cpu.encode_indices(indices, begin, length, number, out))
+    return trimmed(out, native.of(indices).encode_indices(indices, begin, length, number, out))
 
 
 def decode_indices(
@@ -111,7 +111,7 @@ def decode_indices(
     _require_size(length_of(data), count, length, number)
     if out is None:
         out = allocate(count, "uint32", data)
-    native.cpu.decode_indices(data, count, begin, length, number, out)
+    native.of(data).decode_indices(data, count, begin, length, number, out)
     return trimmed(out, count)
 
 

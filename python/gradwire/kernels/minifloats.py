@@ -32,7 +32,7 @@ def to_fp8(x: Array, format: str = "e4m3", out: Array | None = None) -> Array:
     """
     n, format = length(x), choice("to_fp8: format", format, FP8)
     out = allocate(n, "uint8", x) if out is None else trimmed(out, n)
-    native.cpu.to_fp8(x, format, out)
+    native.of(x).to_fp8(x, format, out)
     return out
 
 
@@ -44,7 +44,7 @@ def from_fp8(codes: Array, format: str = "e4m3", out: Array | None = None) -> Ar
     """
     n, format = length(codes), choice("from_fp8: format", format, FP8)
     out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
-    native.cpu.from_fp8(codes, format, out)
+    native.of(codes).from_fp8(codes, format, out)
     return out
 
 
@@ -62,7 +62,7 @@ def quantize_mx(
     size, blocks = code_bytes(n, bits), -(-n // MX_BLOCK)
     codes = allocate(size, "uint8", x) if out_codes is None else trimmed(out_codes, size)
     scales = allocate(blocks, "uint8", x) if out_scales is None else trimmed(out_scales, blocks)
-    native.cpu.quantize_mx(x, format, scales, codes)
+    native.of(x).quantize_mx(x, format, scales, codes)
     return Quantized(codes, scales)
 
 
@@ -76,5 +76,5 @@ def dequantize_mx(
     """
     format = choice("dequantize_mx: format", format, FORMAT_BITS)
     out = decoded("dequantize_mx", out, n, codes)
-    native.cpu.dequantize_mx(codes, scales, format, out)
+    native.of(codes).dequantize_mx(codes, scales, format, out)
     return out

@@ -38,7 +38,7 @@ def momentum_select(
     float32.
     """
     threshold = magnitude("momentum_select: threshold", threshold)
-    result = native.cpu.momentum_select(
+    result = native.of(gradient).momentum_select(
         gradient,
         momentum,
         residual,
@@ -76,7 +76,7 @@ def momentum_topk(
     k = integer("momentum_topk: k", k, 0, MAX_LENGTH)
     floor = magnitude("momentum_topk: floor", floor)
     indices, values, work = topk_room(gradient, k, out_indices, out_values, workspace)
-    result = native.cpu.momentum_topk(
+    result = native.of(gradient).momentum_topk(
         gradient,
         momentum,
         residual,

@@ -1,6 +1,6 @@
-"""The native kernels: which instruction set they use, and how many threads.
+"""The native kernels: on the CPU or a GPU, with which instruction set, and how many threads.
 
-Neither changes any result. By default it is the best instruction set that this processor runs, and
+None of that changes any result. A call runs where its arrays are. By default it is the best instruction set that this processor runs, and
 one thread, because ranks usually share a machine. Environment variables, read at import:
 
 - GRADWIRE_ISA: generic, avx2 or avx512.
@@ -15,8 +15,11 @@ import os
 import re
 from typing import Any
 
-from gradwire.errors import ConfigError
+import numpy as np
+
+from gradwire.errors import ConfigError, MissingDependencyError
 from gradwire.kernels.arguments import choice, integer
+from gradwire.kernels.arrays import Array, allocate, on_device
 from gradwire.kernels.openmp import load_cpu
 
 ISA_VARIABLE = "GRADWIRE_ISA"
@@ -25,6 +28,40 @@ THREADS_VARIABLE = "GRADWIRE_THREADS"
 _cpu: Any = load_cpu()
 cpu: Any  # the operations, as the module _cpu.avx512 (or another) has them
 _forked = False
+
+
+def of(array: Array) -> Any:
+    """Return the operations for arrays that are where this one is.
+
+    Raises:
+        MissingDependencyError: it is in a GPU's memory, and this build has no CUDA kernels.
+    """
+    if type(array) is np.ndarray or not on_device(array):  # what a call costs counts
+        return cpu
+    return cuda()
+
+
+def cuda() -> Any:
+    """Return the operations for arrays in the memory of NVIDIA GPUs.
+
+    Raises:
+        MissingDependencyError: this build has none, or they cannot be loaded.
+    """
+    try:
+        from gradwire import _cuda
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"CUDA arrays need gradwire's CUDA kernels, which are not in this build ({error}): "
+            "build it where nvcc is found, with GRADWIRE_WITH_CUDA=1"
+        ) from error
+    return _cuda
+
+
+def workspace(size: int, like: Array) -> Array:
+    """Return uninitialised bytes where an array is."""
+    if on_device(like):
+        return allocate(size, "uint8", like)
+    return np.empty(size, np.uint8)
 
 
 def isas() -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def quantize_natural(
     """
     n = length(x)
     out_codes = allocate(n, "uint8", x) if out_codes is None else trimmed(out_codes, n)
-    return out_codes, native.cpu.quantize_natural(x, random, out_codes)
+    return out_codes, native.of(x).quantize_natural(x, random, out_codes)
 
 
 def dequantize_natural(codes: Array, out: Array | None = None) -> Array:
@@ -36,10 +36,10 @@ def dequantize_natural(codes: Array, out: Array | None = None) -> Array:
     """
     n = length(codes)
     out = allocate(n, "float32", codes) if out is None else trimmed(out, n)
-    native.cpu.dequantize_natural(codes, out)
+    native.of(codes).dequantize_natural(codes, out)
     return out
 
 
 def dequantize_natural_add(codes: Array, out: Array) -> None:
     """Set ``out = out + dequantize_natural(codes)``; out: (n,) float32. 9 bytes per element."""
-    native.cpu.dequantize_natural_add(codes, out)
+    native.of(codes).dequantize_natural_add(codes, out)

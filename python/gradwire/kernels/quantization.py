@@ -84,7 +84,7 @@ def quantize(
     not fit in the cache and scales are not given.
     """
     codes, scales = outputs(x, bits, block, scale, given, out_codes, out_scales)
-    result = native.cpu.quantize(
+    result = native.of(x).quantize(
         x, bits, levels, block, scale, random, given is not None, scales, codes
     )
     return Quantized._make(result)
@@ -112,7 +112,7 @@ def compensate_quantize(
     quantize. One pass: 12 + bits / 8 bytes per element in float32 and in place.
     """
     codes, scales = outputs(gradient, bits, block, scale, given, out_codes, out_scales)
-    result = native.cpu.compensate_quantize(
+    result = native.of(gradient).compensate_quantize(
         gradient, residual, bits, levels, block, scale, random, given is not None, out_error,
         scales, codes,
     )  # fmt: skip
@@ -138,7 +138,7 @@ def dequantize(
     element.
     """
     out = decoded("dequantize", out, n, codes)
-    native.cpu.dequantize(codes, scales, bits, levels, block, scale, out)
+    native.of(codes).dequantize(codes, scales, bits, levels, block, scale, out)
     return out
 
 
@@ -153,7 +153,7 @@ def dequantize_add(
     scale: str = "absmax",
 ) -> None:
     """Set ``out = out + dequantize(codes, scales)``; out: (n,) float32. 8 + bits / 8 bytes each."""
-    native.cpu.dequantize_add(codes, scales, bits, levels, block, scale, out)
+    native.of(codes).dequantize_add(codes, scales, bits, levels, block, scale, out)
 
 
 def outputs(

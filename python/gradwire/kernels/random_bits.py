@@ -33,5 +33,5 @@ def random_bits(n: int, random: RandomStream, out: Array | None = None) -> Array
     allocated when None. 2 bytes per element.
     """
     out = output("random_bits", out, n, "uint16", None)
-    native.cpu.random_bits(random, out)
+    native.of(out).random_bits(random, out)
     return out

@@ -45,7 +45,7 @@ def topk(
     """
     k = integer("topk: k", k, 0, MAX_LENGTH)
     indices, values, work = topk_room(x, k, out_indices, out_values, workspace)
-    return selected(native.cpu.topk(x, k, indices, values, work))
+    return selected(native.of(x).topk(x, k, indices, values, work))
 
 
 def select(x: Array, threshold: float, out_indices: Array, out_values: Array) -> Selected:
@@ -56,7 +56,7 @@ def select(x: Array, threshold: float, out_indices: Array, out_values: Array) ->
     it, the first c entries were written. Determinism and order: see the module. One read.
     """
     threshold = magnitude("select: threshold", threshold)
-    result = native.cpu.select(x, threshold, out_indices, out_values)
+    result = native.of(x).select(x, threshold, out_indices, out_values)
     return selected(result)
 
 
@@ -76,7 +76,7 @@ def compensate_select(
     float32.
     """
     threshold = magnitude("compensate_select: threshold", threshold)
-    result = native.cpu.compensate_select(
+    result = native.of(gradient).compensate_select(
         gradient, residual, threshold, out_acc, out_indices, out_values
     )
     return selected(result)
@@ -104,7 +104,7 @@ def compensate_topk(
     k = integer("compensate_topk: k", k, 0, MAX_LENGTH)
     floor = magnitude("compensate_topk: floor", floor)
     indices, values, work = topk_room(gradient, k, out_indices, out_values, workspace)
-    result = native.cpu.compensate_topk(
+    result = native.of(gradient).compensate_topk(
         gradient, residual, k, floor, out_acc, indices, values, work
     )
     return selected(result)

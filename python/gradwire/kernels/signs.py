@@ -33,7 +33,7 @@ def quantize_sign(
     not fit in the cache and scales are not given.
     """
     codes, scales = outputs(x, 1, block, "mean", given, out_codes, out_scales)
-    return Quantized._make(native.cpu.quantize_sign(x, block, given is not None, scales, codes))
+    return Quantized._make(native.of(x).quantize_sign(x, block, given is not None, scales, codes))
 
 
 def compensate_sign(
@@ -54,7 +54,7 @@ def compensate_sign(
     float32 and in place.
     """
     codes, scales = outputs(gradient, 1, block, "mean", given, out_codes, out_scales)
-    result = native.cpu.compensate_sign(
+    result = native.of(gradient).compensate_sign(
         gradient, residual, block, given is not None, out_error, scales, codes
     )
     return Quantized._make(result)
@@ -69,10 +69,10 @@ def dequantize_sign(
     float16 or bfloat16; float32 is allocated when None.
     """
     out = decoded("dequantize_sign", out, n, codes)
-    native.cpu.dequantize_sign(codes, scales, block, out)
+    native.of(codes).dequantize_sign(codes, scales, block, out)
     return out
 
 
 def dequantize_sign_add(codes: Array, scales: Array, block: int, out: Array) -> None:
     """Set ``out = out + dequantize_sign(codes, scales)``; out: (n,) float32."""
-    native.cpu.dequantize_sign_add(codes, scales, block, out)
+    native.of(codes).dequantize_sign_add(codes, scales, block, out)

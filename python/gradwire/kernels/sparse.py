@@ -23,7 +23,7 @@ def clear(x: Array, indices: Array | None = None) -> None:
     x: (n,) of a type above, changed in place; indices: (count,) uint32, strictly increasing, below
     n. O(count): at 1 % of n, nearly every entry costs a cache line. All of x: its bytes once.
     """
-    native.cpu.clear(x, indices)
+    native.of(x).clear(x, indices)
 
 
 def scatter(out: Array, indices: Array, values: Array) -> None:
@@ -33,7 +33,7 @@ def scatter(out: Array, indices: Array, values: Array) -> None:
     below n; values: (count,) of out's type. O(count): at 1 % of n, nearly every entry costs a cache
     line.
     """
-    native.cpu.scatter(out, indices, values)
+    native.of(out).scatter(out, indices, values)
 
 
 def scatter_add(out: Array, indices: Array, values: Array) -> None:
@@ -44,7 +44,7 @@ def scatter_add(out: Array, indices: Array, values: Array) -> None:
     nearest even; denormals are kept even where the thread flushes them to zero. O(count): at 1 % of
     n, nearly every entry costs a cache line.
     """
-    native.cpu.scatter_add(out, indices, values)
+    native.of(out).scatter_add(out, indices, values)
 
 
 def merge(
@@ -77,7 +77,7 @@ def merge(
         like = index_chunks[0] if index_chunks else None
         most = sum(length(chunk) for chunk in index_chunks)
         out_indices, out_values = entries(None, None, most, like)
-    union: tuple[Array, Array] = native.cpu.merge(
+    union: tuple[Array, Array] = native.of(out_indices).merge(
         list(index_chunks), list(value_chunks), out_indices, out_values
     )
     return union
@@ -96,5 +96,5 @@ def intersect(
         most = min(length(a), length(b))
         out = allocate(most, "uint32", a) if out is None else out
         out_positions = allocate(most, "uint32", a) if out_positions is None else out_positions
-    common: tuple[Array, Array] = native.cpu.intersect(a, b, out, out_positions)
+    common: tuple[Array, Array] = native.of(a).intersect(a, b, out, out_positions)
     return common

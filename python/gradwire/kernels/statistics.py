@@ -22,7 +22,7 @@ def finite_check(x: Array) -> bool:
 
     x: (n,) float32, float16, bfloat16 or float64. One read; stops early when it finds one.
     """
-    return bool(native.cpu.finite_check(x))
+    return bool(native.of(x).finite_check(x))
 
 
 def absmax(x: Array) -> float:
@@ -30,7 +30,7 @@ def absmax(x: Array) -> float:
 
     x: (n,) float32, float16, bfloat16 or float64. Exact; one read.
     """
-    return float(native.cpu.absmax(x))
+    return float(native.of(x).absmax(x))
 
 
 def norm(x: Array, order: int = 2) -> float:
@@ -40,7 +40,7 @@ def norm(x: Array, order: int = 2) -> float:
     elements lane l of 16 adds the elements l, l + 16, ... in index order; the lanes of a tile are
     added pairwise, and so are the tiles, as a binary counter carries. One read.
     """
-    return float(native.cpu.norm(x, integer("norm: order", order, 1, 2)))
+    return float(native.of(x).norm(x, integer("norm: order", order, 1, 2)))
 
 
 def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | None = None) -> Array:
@@ -58,7 +58,7 @@ def histogram(x: Array, shift: int, bits: int, prefix: int = 0, out: Array | Non
     bins = 1 << bits
     if out is None:
         out = allocate(bins, "uint64", x)
-    native.cpu.histogram(x, shift, bits, prefix, out)
+    native.of(x).histogram(x, shift, bits, prefix, out)
     return trimmed(out, bins)
 
 
@@ -69,5 +69,5 @@ def kth_magnitude(x: Array, k: int) -> float:
     sample of it misleads.
     """
     k = integer("kth_magnitude: k", k, 1, MAX_LENGTH)
-    work = np.empty(native.cpu.kth_magnitude_workspace(length(x)), np.uint8)
-    return float(native.cpu.kth_magnitude(x, k, work))
+    work = native.workspace(native.of(x).kth_magnitude_workspace(length(x)), x)
+    return float(native.of(x).kth_magnitude(x, k, work))

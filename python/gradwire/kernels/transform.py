@@ -50,7 +50,7 @@ def hadamard(
         raise ConfigError(f"hadamard: signs must be None, 'before' or 'after', got {shown(signs)}")
     if out is None:
         out = allocate(length(x), "float32", x)
-    native.cpu.hadamard(
+    native.of(x).hadamard(
         x,
         block,
         out,

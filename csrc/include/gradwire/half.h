@@ -11,13 +11,22 @@
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
-inline float widen(bfloat16 x) noexcept {
+// Of x != 0.
+GRADWIRE_BOTH inline std::uint32_t leading_zeros(std::uint32_t x) noexcept {
+#if defined(__CUDA_ARCH__)
+    return static_cast<std::uint32_t>(__clz(static_cast<int>(x)));
+#else
+    return static_cast<std::uint32_t>(__builtin_clz(x));
+#endif
+}
+
+GRADWIRE_BOTH inline float widen(bfloat16 x) noexcept {
     return bits_float(static_cast<std::uint32_t>(x.bits) << 16);
 }
 
 // To nearest even; too large becomes infinity; NaN stays NaN: made quiet, its sign and leading
 // payload bits kept.
-inline bfloat16 to_bfloat16(float x) noexcept {
+GRADWIRE_BOTH inline bfloat16 to_bfloat16(float x) noexcept {
     const std::uint32_t bits = float_bits(x);
     // Half of the last kept place, less one unless that place is odd: ties go to even. A carry
     // runs into the exponent and, from the largest numbers, to exactly infinity.
@@ -27,7 +36,7 @@ inline bfloat16 to_bfloat16(float x) noexcept {
     return {static_cast<std::uint16_t>(nan ? quiet : rounded)};
 }
 
-inline float widen(float16 x) noexcept {
+GRADWIRE_BOTH inline float widen(float16 x) noexcept {
     const std::uint32_t sign = (x.bits & 0x8000U) << 16;
     const std::uint32_t kept = x.bits & 0x7FFFU;
     if (kept >= 0x7C00U) {  // infinity; NaN, made quiet
@@ -41,12 +50,12 @@ inline float widen(float16 x) noexcept {
         return bits_float(sign);
     }
     // A denormal: kept * 2^-24, normalised.
-    const auto lead = static_cast<std::uint32_t>(31 - __builtin_clz(kept));
+    const auto lead = 31 - leading_zeros(kept);
     return bits_float(sign | ((lead + 103) << 23) | ((kept << (23 - lead)) & 0x7FFFFFU));
 }
 
 // Rounding and NaN as for bfloat16.
-inline float16 to_float16(float x) noexcept {
+GRADWIRE_BOTH inline float16 to_float16(float x) noexcept {
     const std::uint32_t bits = float_bits(x);
     const std::uint32_t sign = (bits >> 16) & 0x8000U;
     const std::uint32_t kept = bits & kMagnitudeMask;

@@ -1,0 +1,163 @@
+// Arrays in a GPU's memory, and where their operation runs.
+#include <string>
+
+#include "../cuda/queue.h"
+#include "found.h"
+
+namespace gradwire::python {
+namespace {
+
+struct Place {
+    bool known;
+    int device;
+    void* stream;
+};
+thread_local Place place{};
+
+#if !defined(GRADWIRE_EMULATED)
+
+// What the typestr of an array interface says.
+Types type_of(const std::string& text) noexcept {
+    for (const TypeName& each : kTypeNames) {
+        const char kind = each.name[0] == 'b' ? 'V' : each.name[0];
+        const bool order = text.size() == 3 && (text[0] == '<' || text[0] == '|');
+        if (order && text[1] == kind && text[2] - '0' == static_cast<int>(each.bytes)) {
+            return each.type;
+        }
+    }
+    return 0;
+}
+
+bool is_contiguous(py::handle strides, std::uint64_t size, std::uint64_t bytes) {
+    return strides.is_none() || size < 2 ||
+           py::reinterpret_borrow<py::tuple>(strides)[0].cast<std::uint64_t>() == bytes;
+}
+
+bool is_from(py::handle object, const char* package) {
+    const std::string module = py::str(py::type::handle_of(object).attr("__module__"));
+    return module.rfind(package, 0) == 0;
+}
+
+// CuPy's current stream; of others the one that they name, and else the default one.
+void* stream_of(py::handle object, const py::dict& interface, int device) {
+    const auto pointer = [](const py::object& number) {
+        return reinterpret_cast<void*>(number.cast<std::uintptr_t>());
+    };
+    if (is_from(object, "cupy")) {
+        const py::module_ cuda = py::module_::import("cupy.cuda");
+        const auto on = cuda.attr("Device")(device);
+        on.attr("__enter__")();
+        const py::object stream = cuda.attr("get_current_stream")().attr("ptr");
+        on.attr("__exit__")(py::none(), py::none(), py::none());
+        return pointer(stream);
+    }
+    if (interface.contains("stream") && !interface["stream"].is_none()) {
+        return pointer(interface["stream"]);
+    }
+    return nullptr;
+}
+
+Found read_interface(const Operation& operation, const char* name, py::handle object) {
+    const auto interface = object.attr("__cuda_array_interface__").cast<py::dict>();
+    const auto shape = interface["shape"].cast<py::tuple>();
+    const auto data = interface["data"].cast<py::tuple>();
+    Found found;
+    const std::string text = py::str(interface["typestr"]);
+    found.type = type_of(text);
+    const TypeName* const type = find_type(found.type);
+    found.type_name = text;
+    found.dimensions = static_cast<std::int64_t>(shape.size());
+    found.size = 1;
+    for (const auto& each : shape) {
+        found.size *= each.cast<std::uint64_t>();
+    }
+    found.data = reinterpret_cast<void*>(data[0].cast<std::uintptr_t>());
+    found.writable = !data[1].cast<bool>();
+    const std::uint64_t bytes = type == nullptr ? 1 : type->bytes;
+    const py::object strides = interface.contains("strides")
+                                   ? py::reinterpret_borrow<py::object>(interface["strides"])
+                                   : py::none();
+    found.plain = reinterpret_cast<std::uintptr_t>(found.data) % bytes == 0 &&
+                  (found.dimensions != 1 || is_contiguous(strides, found.size, bytes));
+    found.owner = py::reinterpret_borrow<py::object>(object);
+    const int device = py::hasattr(object, "__dlpack_device__")
+                           ? object.attr("__dlpack_device__")().cast<py::tuple>()[1].cast<int>()
+                           : 0;
+    note_place(operation, name, device, stream_of(object, interface, device));
+    return found;
+}
+
+// Of another library, as an array of one that is here: it knows what to wait for.
+py::object from_dlpack(const Operation& operation, const char* name, py::handle object) {
+    const auto modules = py::reinterpret_borrow<py::dict>(PyImport_GetModuleDict());
+    for (const char* const each : {"torch", "cupy"}) {
+        if (modules.contains(each)) {
+            return modules[each].attr("from_dlpack")(object);
+        }
+    }
+    operation.fail(std::string(name) +
+                   " cannot be read without torch or CuPy: import one of them first");
+}
+
+#endif
+
+}  // namespace
+
+void forget_place() noexcept {
+    place = {};
+}
+
+void note_place(const Operation& operation, const char* name, int device, void* stream) {
+    if (!place.known) {
+        place = {true, device, stream};
+    } else if (place.device != device) {
+        operation.fail(std::string(name) + " is on CUDA device " + std::to_string(device) +
+                       ", others on " + std::to_string(place.device) +
+                       ": all arrays must be on one device");
+    } else if (place.stream != stream) {
+        operation.fail(std::string(name) + " belongs to another CUDA stream than the others: " +
+                       "make the same stream current in both libraries");
+    }
+}
+
+OnDevice::OnDevice() noexcept : before_(use_queue({place.device, place.stream})), modes_() {
+    std::fegetenv(&modes_);
+    std::fesetenv(FE_DFL_ENV);
+}
+
+OnDevice::~OnDevice() {
+    std::fesetenv(&modes_);
+    restore_device(before_);
+}
+
+void check_device() {
+    if (const char* const failure = take_failure(); failure != nullptr) {
+        const py::object type = py::module_::import("gradwire.errors").attr("DeviceError");
+        PyErr_SetString(type.ptr(), (std::string("CUDA: ") + failure).c_str());
+        throw py::error_already_set();
+    }
+}
+
+#if !defined(GRADWIRE_EMULATED)
+
+bool find_cuda(const Operation& operation, const char* name, py::handle object, Found* found) {
+    if (is_torch(object)) {
+        return false;
+    }
+    if (py::hasattr(object, "__cuda_array_interface__")) {
+        *found = read_interface(operation, name, object);
+        return true;
+    }
+    if (!py::hasattr(object, "__dlpack_device__") || py::isinstance<py::array>(object) ||
+        object.attr("__dlpack_device__")().cast<py::tuple>()[0].cast<int>() != 2) {
+        return false;
+    }
+    const py::object own = from_dlpack(operation, name, object);
+    *found =
+        is_torch(own) ? find_torch(operation, name, own) : read_interface(operation, name, own);
+    return true;
+}
+
+#endif
+
+}  // namespace gradwire::python

@@ -1,0 +1,149 @@
+#include <cstdlib>
+#include <cstring>
+
+#include "queue.h"
+
+namespace gradwire {
+inline namespace cuda {
+namespace {
+
+thread_local Queue current{0, nullptr};
+thread_local const char* failed = nullptr;
+
+}  // namespace
+
+Queue queue() noexcept {
+    return current;
+}
+
+const char* take_failure() noexcept {
+    const char* const what = failed;
+    failed = nullptr;
+    return what;
+}
+
+#if defined(__CUDACC__)
+
+namespace {
+
+// The first error is the one that tells something.
+void note(cudaError_t error) noexcept {
+    if (error != cudaSuccess) {
+        if (failed == nullptr) {
+            failed = cudaGetErrorString(error);
+        }
+        cudaGetLastError();  // or it would come back from somebody else's call
+    }
+}
+
+cudaStream_t stream() noexcept {
+    return static_cast<cudaStream_t>(current.stream);
+}
+
+}  // namespace
+
+int use_queue(Queue queue) noexcept {
+    int before = queue.device;
+    note(cudaGetDevice(&before));
+    if (before != queue.device) {
+        note(cudaSetDevice(queue.device));
+    }
+    current = queue;
+    return before;
+}
+
+void restore_device(int device) noexcept {
+    if (device != current.device) {
+        note(cudaSetDevice(device));
+    }
+}
+
+Scratch::Scratch(std::uint64_t bytes) noexcept {
+    if (bytes != 0) {
+        note(cudaMallocAsync(&memory_, bytes, stream()));
+    }
+}
+
+Scratch::~Scratch() {
+    if (memory_ != nullptr) {
+        note(cudaFreeAsync(memory_, stream()));
+    }
+}
+
+void set_bytes(void* memory, int value, std::uint64_t bytes) noexcept {
+    if (bytes != 0) {
+        note(cudaMemsetAsync(memory, value, bytes, stream()));
+    }
+}
+
+void send_bytes(void* memory, const void* host, std::uint64_t bytes) noexcept {
+    if (bytes != 0) {
+        // From pageable memory the call returns when the bytes have been taken.
+        note(cudaMemcpyAsync(memory, host, bytes, cudaMemcpyHostToDevice, stream()));
+    }
+}
+
+void fetch_bytes(void* host, const void* memory, std::uint64_t bytes) noexcept {
+    if (bytes != 0) {
+        note(cudaMemcpyAsync(host, memory, bytes, cudaMemcpyDeviceToHost, stream()));
+    }
+    note(cudaStreamSynchronize(stream()));
+}
+
+unsigned processors() noexcept {
+    int count = 1;
+    note(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, current.device));
+    return static_cast<unsigned>(count);
+}
+
+void launch_kernel(const void* kernel, unsigned blocks, unsigned threads,
+                   void** parameters) noexcept {
+    if (failed == nullptr) {  // memory may be missing
+        note(cudaLaunchKernel(kernel, dim3(blocks), dim3(threads), parameters, 0, stream()));
+    }
+}
+
+#else
+
+int use_queue(Queue queue) noexcept {
+    current = queue;
+    return queue.device;
+}
+
+void restore_device(int) noexcept {}
+
+Scratch::Scratch(std::uint64_t bytes) noexcept {
+    if (bytes != 0) {
+        memory_ = std::malloc(bytes);
+        std::memset(memory_, 0xCD, bytes);
+    }
+}
+
+Scratch::~Scratch() {
+    std::free(memory_);
+}
+
+void set_bytes(void* memory, int value, std::uint64_t bytes) noexcept {
+    if (bytes != 0) {
+        std::memset(memory, value, bytes);
+    }
+}
+
+void send_bytes(void* memory, const void* host, std::uint64_t bytes) noexcept {
+    if (bytes != 0) {
+        std::memcpy(memory, host, bytes);
+    }
+}
+
+void fetch_bytes(void* host, const void* memory, std::uint64_t bytes) noexcept {
+    send_bytes(host, memory, bytes);
+}
+
+unsigned processors() noexcept {
+    return 2;
+}
+
+#endif
+
+}  // namespace cuda
+}  // namespace gradwire
