@@ -14,8 +14,8 @@ struct Set {
 
     // The place of the first element that is not less.
     [[nodiscard]] std::uint64_t place_of(std::uint32_t element) const {
-        return static_cast<std::uint64_t>(
-            std::lower_bound(elements, elements + count, element) - elements);
+        return static_cast<std::uint64_t>(std::lower_bound(elements, elements + count, element) -
+                                          elements);
     }
 };
 
@@ -36,11 +36,18 @@ Range matching(Range range, const Set& other, const Set& set) {
 // Walks through pieces of two sets. Every step waits for the comparison of the step before, so that
 // several walks side by side take hardly longer than one.
 class Walk {
-public:
+  public:
     // Writes to `out` from `begin` on, as much as the smaller piece has.
     Walk(const Set& a, Range in_a, const Set& b, Range in_b, Common out, std::uint64_t begin)
-        : a_(a.elements), b_(b.elements), out_(out), i_(in_a.begin), i_end_(in_a.end),
-          j_(in_b.begin), j_end_(in_b.end), begin_(begin), written_(begin) {}
+        : a_(a.elements),
+          b_(b.elements),
+          out_(out),
+          i_(in_a.begin),
+          i_end_(in_a.end),
+          j_(in_b.begin),
+          j_end_(in_b.end),
+          begin_(begin),
+          written_(begin) {}
 
     // Steps that need no look at the ends.
     [[nodiscard]] std::uint64_t safe_steps() const { return std::min(i_end_ - i_, j_end_ - j_); }
@@ -70,7 +77,7 @@ public:
         return at + count;
     }
 
-private:
+  private:
     const std::uint32_t* a_;
     const std::uint32_t* b_;
     Common out_;
@@ -111,8 +118,8 @@ Status intersect(const std::uint32_t* a, std::uint64_t a_count, const std::uint3
     Walk third = walk(2);
     Walk fourth = walk(3);
     const auto safe = [&] {
-        return std::min({first.safe_steps(), second.safe_steps(), third.safe_steps(),
-                         fourth.safe_steps()});
+        return std::min(
+            {first.safe_steps(), second.safe_steps(), third.safe_steps(), fourth.safe_steps()});
     };
     for (std::uint64_t steps = safe(); steps > 0; steps = safe()) {
         for (; steps > 0; --steps) {
