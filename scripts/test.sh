@@ -3,18 +3,19 @@
 #
 # Usage: scripts/test.sh [--deep] [STAGE...]
 #   --deep   also the long tests: thousands of random exchanges, full matrices, more ranks
-#   STAGE    only these, in the order given: lint unit cpp mpi mpich horovod quickstart
+#   STAGE    only these, in the order given: lint unit cpp cuda mpi mpich horovod quickstart
 #
-# Stages: lint (scripts/lint.sh), unit (one process), cpp (C++ tests with the address and undefined-behaviour sanitizers;
-# with --deep optimised, too), mpi (tests/parallel on 1 to 4 ranks), mpich (the same and jobs whose ranks fail, over
-# MPICH), horovod (tests/integration: tests that start jobs, and tests that are run under mpirun and under
-# horovodrun --gloo), quickstart (a short run of README's first command).
+# Stages: lint (scripts/lint.sh), unit (one process; of the kernels also those for CUDA, which an emulator runs on the
+# host), cpp (C++ tests with the address and undefined-behaviour sanitizers; with --deep optimised, too), cuda (the CUDA
+# kernels compiled by nvcc, if there is one: none may spill registers), mpi (tests/parallel on 1 to 4 ranks), mpich (the
+# same and jobs whose ranks fail, over MPICH), horovod (tests/integration: tests that start jobs, and tests that are run
+# under mpirun and under horovodrun --gloo), quickstart (a short run of README's first command).
 # The tests run against the package as pip installs it from this checkout. A run that hangs ends at a deadline.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-all_stages=(lint unit cpp mpi mpich horovod quickstart)
+all_stages=(lint unit cpp cuda mpi mpich horovod quickstart)
 depth=(-m "not deep") deep=no stages=()
 test_seconds=300   # one test may take this long
 run_seconds=900    # one command may take this long
@@ -90,18 +91,50 @@ pytest_command() { # FOLDERS...: sets the array `pytest`
 stage_lint() { run "lint" "$root/scripts/lint.sh"; }
 
 stage_unit() {
+  build_emulated
   local folders=(tests/unit tests/conformance)
   if [[ -d tests/parity ]]; then folders+=(tests/parity); fi
   pytest_command "${folders[@]}"
-  run "unit and conformance" "${pytest[@]}"
+  run "unit and conformance" env GRADWIRE_EMULATED_CUDA="$root/build/cuda-emulated" "${pytest[@]}"
 }
 
-build_cpp() { # LABEL ARGUMENTS of cmake...
-  local label=$1 log=$logs/cpp-build.log
+# build WHAT FOLDER TARGET OPTIONS...: by CMake and Ninja
+build() {
+  local what=$1 folder=$2 target=$3
+  shift 3
+  cmake_step "configuring $what" -S . -B "$folder" -G Ninja "$@"
+  cmake_step "building $what" --build "$folder" --target "$target"
+}
+
+cmake_step() { # LABEL ARGUMENTS of cmake...
+  local label=$1 log
+  log=$logs/$(tr -c 'A-Za-z0-9\n' '-' <<<"$label").log
   shift
   run_logged "$label" "$log" cmake "$@" && return
   show_failure "$log"
   fail "$label failed"
+}
+
+# The CUDA kernels as a module that runs them on the host, for the unit tests.
+build_emulated() {
+  build "the emulated CUDA kernels" build/cuda-emulated _cuda_emulated \
+    -DGRADWIRE_EMULATE_CUDA=ON -DGRADWIRE_WITH_CUDA=OFF -DGRADWIRE_BUILD_TESTS=OFF
+}
+
+# One architecture tells of spills what others would, and takes a seventh of the time. The kernels alone: the package is
+# built where a GPU is.
+stage_cuda() {
+  local nvcc=${CUDACXX:-nvcc} keep="python;$root/scripts/check_spills.py;--keep"
+  build_emulated
+  if ! command -v "$nvcc" >/dev/null; then
+    say "---- CUDA kernels: no nvcc here, so they are not compiled for a GPU"
+    report+=("$(printf '%-28s %6s' "CUDA kernels" "no nvcc")")
+    return
+  fi
+  build "the CUDA kernels" build/cuda-spills gradwire_cuda -DGRADWIRE_WITH_CUDA=ON -DGRADWIRE_BUILD_PYTHON=ON \
+    -DGRADWIRE_BUILD_TESTS=OFF -DCMAKE_CUDA_ARCHITECTURES=90-real \
+    -DCMAKE_CUDA_FLAGS=-Xptxas=-v "-DCMAKE_CUDA_COMPILER_LAUNCHER=$keep"
+  run "CUDA kernels, spills" scripts/check_spills.py build/cuda-spills
 }
 
 stage_cpp() {
@@ -111,8 +144,7 @@ stage_cpp() {
   for kind in "${kinds[@]}"; do
     options=(-DGRADWIRE_BUILD_TESTS=ON -DGRADWIRE_WERROR=ON)
     if [[ $kind == sanitized ]]; then options+=(-DGRADWIRE_SANITIZE=ON); fi
-    build_cpp "configuring the C++ tests, $kind" -S . -B "build/cpp-$kind" -G Ninja "${options[@]}"
-    build_cpp "building the C++ tests, $kind" --build "build/cpp-$kind"
+    build "the C++ tests, $kind" "build/cpp-$kind" all "${options[@]}"
     run "C++, $kind" ctest --test-dir "build/cpp-$kind" --output-on-failure --no-tests=error --timeout 300
   done
 }
