@@ -1,24 +1,59 @@
 """Fixtures of the unit tests."""
 
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from device_memory import CudaMemory, DeviceTable, HostMemory
 from emulated_cuda import EMULATED, emulated_cuda
 
 from gradwire.kernels import native
 
 CUDA = emulated_cuda()
+# With "1" the tests of kernels run on a GPU, too; with "emulated" they do as if, on the emulator.
+ON_DEVICE_VARIABLE = "GRADWIRE_TEST_CUDA"
+ON_DEVICE = "cuda"
+# What they are about are arrays of the host.
+OF_THE_HOST = ("test_kernels_arguments", "test_threads")
 
 
-@pytest.fixture(scope="module", params=[*native.isas(), *([EMULATED] if CUDA else [])])
+def on_device() -> Any:
+    """Return the CUDA kernels for tests with arrays of the host, or None if nobody asks for them.
+
+    Raises:
+        UsageError: somebody does, and there are none.
+    """
+    asked = os.environ.get(ON_DEVICE_VARIABLE)
+    if asked not in ("1", "emulated"):
+        return None
+    if asked == "emulated":
+        return DeviceTable(CUDA, HostMemory())
+    try:
+        import torch
+
+        torch.zeros(1, device="cuda")
+        return DeviceTable(native.cuda(), CudaMemory())
+    except (ImportError, RuntimeError, AssertionError) as error:
+        raise pytest.UsageError(f"{ON_DEVICE_VARIABLE}=1: {error}") from error
+
+
+GPU = on_device()
+TABLES = {name: table for name, table in {EMULATED: CUDA, ON_DEVICE: GPU}.items() if table}
+
+
+@pytest.fixture(scope="module", params=[*native.isas(), *TABLES])
 def each_isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run a module's tests once with each instruction set that this processor has.
 
-    And with the CUDA kernels, emulated: the same functions, for arrays on the host.
+    And with the CUDA kernels: emulated, the same functions for arrays on the host; on a GPU, on
+    copies of those.
     """
+    if request.param == ON_DEVICE and request.module.__name__ in OF_THE_HOST:
+        pytest.skip("about arrays of the host")
     before = native.cpu
-    if request.param == EMULATED:
-        native.cpu = CUDA
+    if request.param in TABLES:
+        native.cpu = TABLES[request.param]
     else:
         native.use_isa(request.param)
     yield request.param
