@@ -13,6 +13,7 @@ import numpy as np
 from gradwire import kernels
 from gradwire._version import __version__
 from gradwire.compressors import Context, compressor_ids, get_compressor
+from gradwire.info.cuda import cuda_devices, describe_cuda, device_round_trip
 from gradwire.kernels import reference
 from gradwire.schedules import SCHEDULES
 from gradwire.wire import decode_payload, encode_payload
@@ -36,17 +37,19 @@ def collect_info() -> dict[str, Any]:
         "compressors": compressor_ids(),
         "schedules": sorted(SCHEDULES),
         "round_trip": _round_trip(),
+        "devices": cuda_devices(),
+        "device_round_trip": device_round_trip(),
     }
 
 
 def show_info(as_json: bool) -> int:
-    """Print the information; return 0 if the round trip succeeded, else 1."""
+    """Print the information; return 0 if the round trips succeeded, else 1."""
     info = collect_info()
     if as_json:
         print(json.dumps(info, indent=2))
     else:
         print("\n".join(_lines(info)))
-    return 0 if info["round_trip"]["ok"] else 1
+    return 0 if _all_is_well(info) else 1
 
 
 def _lines(info: dict[str, Any]) -> list[str]:
@@ -57,15 +60,21 @@ def _lines(info: dict[str, Any]) -> list[str]:
     ]
     for name, part in info["parts"].items():
         lines.append(f"  [{'X' if part['found'] else ' '}] {name:<12} {part['details']}")
-    trip = info["round_trip"]
     lines += [
         "",
         f"compressors: {', '.join(info['compressors'])}",
         f"schedules:   {', '.join(info['schedules'])}",
-        f"round trip:  {trip['details']}",
-        "OK" if trip["ok"] else "FAILED",
+        f"round trip:  {info['round_trip']['details']}",
     ]
-    return lines
+    if info["device_round_trip"] is not None:
+        lines.append(f"on the GPU:  {info['device_round_trip']['details']}")
+    return [*lines, "OK" if _all_is_well(info) else "FAILED"]
+
+
+def _all_is_well(info: dict[str, Any]) -> bool:
+    """Return whether what was tried gave what it must; what is not there was not tried."""
+    trips = (info["round_trip"], info["device_round_trip"])
+    return all(trip is None or trip["ok"] for trip in trips)
 
 
 def _find(look: Callable[[], str]) -> Finding:
@@ -81,10 +90,6 @@ def _cpu_kernels() -> str:
     count = native.current_threads()
     threads = f"{count} thread{'s' * (count > 1)}" if native.has_threads() else "no OpenMP"
     return f"{native.current_isa()} of {', '.join(native.isas())}; {threads}"
-
-
-def _cuda_kernels() -> str:
-    raise RuntimeError("this version has no CUDA kernels; CUDA tensors are staged on the host")
 
 
 def _torch() -> str:
@@ -118,7 +123,7 @@ def _simulation() -> str:
 
 _PARTS: dict[str, Callable[[], str]] = {
     "CPU kernels": _cpu_kernels,
-    "CUDA kernels": _cuda_kernels,
+    "CUDA kernels": describe_cuda,
     "torch": _torch,
     "MPI": _mpi,
     "Horovod": _horovod,
