@@ -39,6 +39,13 @@ GRADWIRE_BOTH inline bfloat16 to_bfloat16(float x) noexcept {
 GRADWIRE_BOTH inline float widen(float16 x) noexcept {
     const std::uint32_t sign = (x.bits & 0x8000U) << 16;
     const std::uint32_t kept = x.bits & 0x7FFFU;
+#if defined(__CUDA_ARCH__)
+    if (kept <= 0x7C00U) {  // all but NaN, of whose bits the processor would keep none
+        float wide;
+        asm("cvt.f32.f16 %0, %1;" : "=f"(wide) : "h"(x.bits));
+        return wide;
+    }
+#endif
     if (kept >= 0x7C00U) {  // infinity; NaN, made quiet
         return bits_float(sign | kInfinityMagnitude | (kept << 13) |
                           (kept > 0x7C00U ? 0x400000U : 0));
@@ -59,6 +66,13 @@ GRADWIRE_BOTH inline float16 to_float16(float x) noexcept {
     const std::uint32_t bits = float_bits(x);
     const std::uint32_t sign = (bits >> 16) & 0x8000U;
     const std::uint32_t kept = bits & kMagnitudeMask;
+#if defined(__CUDA_ARCH__)
+    if (kept <= kInfinityMagnitude) {
+        std::uint16_t rounded;
+        asm("cvt.rn.f16.f32 %0, %1;" : "=h"(rounded) : "f"(x));
+        return {rounded};
+    }
+#endif
     std::uint32_t half = 0x7C00U;  // infinity
     if (kept > kInfinityMagnitude) {
         half = 0x7E00U | ((kept >> 13) & 0x3FFU);
