@@ -39,13 +39,16 @@ def test_hadamard_equals_specification(block, blocks, flavour, seed, signs, offs
     assert_same_numbers(in_place, expected)
 
 
-@pytest.mark.parametrize("block", [2**17, 2**20])
-def test_large_blocks_equal_specification(block):
-    x = vector(2 * block, "gaussian", block)
-    assert_same_bits(
-        kernels.hadamard(x, block, signs="before", seed=1),
-        reference.hadamard(x, block, "before", seed=1),
-    )
+@pytest.mark.parametrize(
+    ("block", "signs"),
+    [(2**14, "after"), (2**15, None), (2**17, "before"), (2**19, "before"), (2**20, "after")],
+)
+def test_large_blocks_equal_specification(block, signs):
+    x = vector((3 if block < 2**18 else 1) * block, "gaussian", block, offset=block % 3)
+    expected = reference.hadamard(x, block, signs, seed=1, step=2**31)
+    assert_same_bits(kernels.hadamard(x, block, signs=signs, seed=1, step=2**31), expected)
+    kernels.hadamard(x, block, x, signs=signs, seed=1, step=2**31)
+    assert_same_bits(x, expected)
 
 
 def test_rows_are_in_natural_order_and_orthonormal():
