@@ -15,7 +15,15 @@ inline namespace cuda {
 GRADWIRE_DEVICE float to_float(float x) {
     return x;
 }
+// A NaN as types.h wants it: GPUs have one only, when left to themselves.
 GRADWIRE_DEVICE float to_float(double x) {
+    if (x != x) {
+        std::uint64_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        const auto sign = static_cast<std::uint32_t>(bits >> 32) & 0x80000000U;
+        const auto payload = static_cast<std::uint32_t>(bits >> 29) & 0x003FFFFFU;
+        return __uint_as_float(sign | 0x7FC00000U | payload);
+    }
     return static_cast<float>(x);
 }
 GRADWIRE_DEVICE float to_float(bfloat16 x) {
@@ -60,24 +68,38 @@ struct QuadWord<16> {
     using Type = uint4;
 };
 
-// Elements i to i + 3 of x; zeros behind its end. Memory is read once: it goes past the caches.
+// Whether quads of x are words of memory.
 template <typename T>
-GRADWIRE_DEVICE Quad<T> load_quad(const T* x, std::uint64_t i, std::uint64_t n) {
+GRADWIRE_DEVICE bool in_words(const T* x) {
+    return sizeof(T) == 8 || reinterpret_cast<std::uintptr_t>(x) % (kQuad * sizeof(T)) == 0;
+}
+
+// Elements i to i + 3 of x, all of which are there, x + i being in_words. Memory is read once: it
+// goes past the caches.
+template <typename T>
+GRADWIRE_DEVICE Quad<T> load_whole_quad(const T* x, std::uint64_t i) {
     Quad<T> quad;
     if constexpr (sizeof(T) == 8) {
         for (unsigned j = 0; j < kQuad; ++j) {
-            quad.at[j] = i + j < n ? __ldcs(x + i + j) : T{};
+            quad.at[j] = __ldcs(x + i + j);
         }
     } else {
         using Word = typename QuadWord<kQuad * sizeof(T)>::Type;
-        if (i + kQuad <= n && reinterpret_cast<std::uintptr_t>(x + i) % sizeof(Word) == 0) {
-            const Word word = __ldcs(reinterpret_cast<const Word*>(x + i));
-            memcpy(&quad, &word, sizeof quad);
-        } else {
-            for (unsigned j = 0; j < kQuad; ++j) {
-                quad.at[j] = i + j < n ? x[i + j] : T{};
-            }
-        }
+        const Word word = __ldcs(reinterpret_cast<const Word*>(x + i));
+        memcpy(&quad, &word, sizeof quad);
+    }
+    return quad;
+}
+
+// Elements i to i + 3 of x; zeros behind its end.
+template <typename T>
+GRADWIRE_DEVICE Quad<T> load_quad(const T* x, std::uint64_t i, std::uint64_t n) {
+    if (i + kQuad <= n && in_words(x + i)) {
+        return load_whole_quad(x, i);
+    }
+    Quad<T> quad;
+    for (unsigned j = 0; j < kQuad; ++j) {
+        quad.at[j] = i + j < n ? x[i + j] : T{};
     }
     return quad;
 }
@@ -100,10 +122,14 @@ GRADWIRE_DEVICE void store_quad(T* x, std::uint64_t i, std::uint64_t n, const Qu
 }
 
 template <typename T>
-GRADWIRE_DEVICE Quad<float> load_floats(const T* x, std::uint64_t i, std::uint64_t n) {
-    const Quad<T> quad = load_quad(x, i, n);
+GRADWIRE_DEVICE Quad<float> to_floats(const Quad<T>& quad) {
     return {
         {to_float(quad.at[0]), to_float(quad.at[1]), to_float(quad.at[2]), to_float(quad.at[3])}};
+}
+
+template <typename T>
+GRADWIRE_DEVICE Quad<float> load_floats(const T* x, std::uint64_t i, std::uint64_t n) {
+    return to_floats(load_quad(x, i, n));
 }
 
 template <typename T>
