@@ -19,12 +19,6 @@ constexpr std::uint64_t kBlock = 4 * kLanes;
 // Elements between two looks at how things go.
 constexpr std::uint64_t kTile = 4096;
 
-// Smallest magnitude that counts as "at least threshold" and is not zero.
-inline std::uint32_t floor_magnitude(float threshold) noexcept {
-    const std::uint32_t bits = magnitude(threshold);
-    return bits == 0 ? 1 : bits;
-}
-
 GRADWIRE_SIMD Words magnitudes(Floats x) noexcept {
     return as_words(x) & words(kMagnitudeMask);
 }

@@ -225,8 +225,15 @@ def test_large_vectors_are_selected_exactly():
     assert_same_selection(again, result)
 
 
-# Long enough for a floor from a sample: every 4096 elements, the first 64.
+# Long enough for a floor from a sample.
 LONG = 70_001
+
+
+def sampled(size: int) -> np.ndarray:
+    """Return which elements a sample looks at: of every 4096 the first 64; on GPUs, 16 of 1024."""
+    place = np.arange(size)
+    stride = (place // 1024).astype(np.uint32) * np.uint32(0x9E3779B1)
+    return (place % 4096 < 64) | (place % 1024 // 16 == stride >> np.uint32(26))
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -236,11 +243,10 @@ def test_long_vectors_equal_specification(flavour):
         assert_same_selection(kernels.topk(x, k), reference.topk(x, k))
 
 
-@pytest.mark.parametrize("sampled", [0.0, 1e-3, 1e3])
-def test_a_sample_that_misleads_costs_time_only(sampled):
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1e3])
+def test_a_sample_that_misleads_costs_time_only(scale):
     x = vector(LONG, "gaussian", 10)
-    for begin in range(0, LONG, 4096):
-        x[begin : begin + 64] *= np.float32(sampled)
+    x[sampled(LONG)] *= np.float32(scale)
     zero, acc = np.zeros_like(x), np.empty_like(x)
     for k in (10, 700):
         assert_same_selection(kernels.topk(x, k), reference.topk(x, k))
@@ -268,3 +274,79 @@ def test_streamed_results_are_complete():
         acc[:] = 0
         assert kernels.compensate_topk(gradient, residual, 0, 0.0, acc).found == 0
         assert_same_bits(acc, expected)
+
+
+# A block's elements on a GPU, and more blocks than look back, or run, at once.
+TILE = 4096
+EDGES = (TILE - 1, TILE, TILE + 1, 3 * TILE + 1, 40 * TILE + 5)
+
+
+def placed(size: int, places: slice | list[int], value: float, offset: int = 0) -> np.ndarray:
+    x = np.zeros(size + offset, np.float32)[offset:]
+    x[places] = value
+    return x
+
+
+def at_the_edges(size: int) -> list[np.ndarray]:
+    """Return vectors that tell on tiles that forget, repeat or mix up their ranks."""
+    counting = np.arange(size, 0, -1, np.float32)
+    return [
+        placed(size, slice(None), -3.0, 1),
+        placed(size, slice(0), 0.0),
+        placed(size, [-1], 1e-45),
+        placed(size, [0, size // 2, -1], 2.0, 2),
+        placed(size, slice(TILE - 1, None, TILE), np.inf, 3),
+        counting,
+        -counting[::-1].copy(),
+    ]
+
+
+@pytest.mark.parametrize("size", EDGES)
+def test_edges_of_tiles(size):
+    for x in at_the_edges(size):
+        for threshold in (0.0, size / 2):
+            found = reference.select(x, threshold).found
+            for capacity in {found, max(found - 1, 0)}:
+                result = kernels.select(x, threshold, *buffers(capacity))
+                assert_same_selection(result, reference.select(x, threshold, capacity))
+        for k in (1, size // 2, size + 1):
+            assert_same_selection(kernels.topk(x, k), reference.topk(x, k))
+
+
+@pytest.mark.parametrize("size", EDGES)
+@pytest.mark.parametrize("offset", [0, 1])
+def test_what_comes_into_being_at_edges_of_tiles(size, offset):
+    gradient, residual = vector(size, "gaussian", 13, offset), vector(size, "gaussian", 14)
+    memory = np.full(size + 2, 7, np.float32)
+    acc, expected = memory[1:-1], residual + gradient
+    result = kernels.compensate_topk(gradient, residual, 100, 0.0, acc)
+    assert_same_bits(acc, expected)
+    assert_same_selection(result, reference.topk(expected, 100))
+    acc[:] = 0
+    result = kernels.compensate_select(gradient, residual, 1.0, acc, *buffers(size // 3))
+    assert_same_bits(acc, expected)
+    assert_same_selection(result, reference.select(expected, 1.0, size // 3))
+    assert memory[[0, -1]].tolist() == [7, 7]
+
+
+@pytest.mark.parametrize("equal", [1, 2, 50])
+def test_ties_across_tiles(equal):
+    """Every `equal`-th element is one; larger ones are spread among them."""
+    size = EDGES[-1]
+    x = placed(size, slice(None, None, equal), -1.0)
+    x[5::1001] = 2.0
+    above, ones = int((x == 2).sum()), int((x == -1).sum())
+    for surplus in (0, 1, 100, TILE, ones // 2, ones - 1, ones, ones + 1):
+        k = above + surplus
+        assert_same_selection(kernels.topk(x, k), reference.topk(x, k))
+
+
+@pytest.mark.parametrize("flavour", ["gaussian", "equal", "sparse", "narrow"])
+def test_candidates_that_do_not_fit_or_do_not_suffice(flavour):
+    x = vector(EDGES[-1], flavour, 15)
+    zero, acc = np.zeros_like(x), np.empty_like(x)
+    for k in (10, 1000):
+        expected = reference.topk(x, k)
+        for floor in (1e-45, expected.threshold, 1e30):
+            result = kernels.compensate_topk(x, zero, k, floor, acc)
+            assert_same_selection(result, expected)

@@ -31,5 +31,11 @@ GRADWIRE_BOTH inline std::uint32_t magnitude(float value) noexcept {
     return float_bits(value) & kMagnitudeMask;
 }
 
+// Smallest magnitude that counts as "at least threshold" and is not zero.
+GRADWIRE_BOTH inline std::uint32_t floor_magnitude(float threshold) noexcept {
+    const std::uint32_t bits = magnitude(threshold);
+    return bits == 0 ? 1 : bits;
+}
+
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire
