@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "gradwire/bits.h"
+#include "gradwire/trits.h"
 #include "little_endian.h"
 #include "parallel.h"
 
@@ -8,8 +9,6 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 namespace {
 
-constexpr std::uint64_t kTrits = 5;         // per byte
-constexpr std::uint32_t kByteValues = 243;  // 3^5
 // A multiple of five codes that stays in the first-level cache between two looks at it.
 constexpr std::uint64_t kCodesAtATime = 4095;
 
@@ -21,13 +20,6 @@ std::uint32_t largest(const std::uint8_t* values, std::uint64_t n) noexcept {
     return most;
 }
 
-// 81 a + 27 b + 9 c + 3 d + e of the five lowest bytes a..e: byte 4 of a product. The bytes below
-// it stay under 256, so nothing is carried into it, and what is above e only reaches higher ones.
-std::uint8_t five(std::uint64_t codes) noexcept {
-    constexpr std::uint64_t kPowers = 1 | 3 << 8 | 9 << 16 | 27 << 24 | std::uint64_t{81} << 32;
-    return static_cast<std::uint8_t>((codes * kPowers) >> 32);
-}
-
 // For each byte, its five trits as the lowest bytes of a word.
 struct Trits {
     std::uint64_t of[256];
@@ -35,10 +27,7 @@ struct Trits {
 constexpr Trits make_trits() noexcept {
     Trits trits{};
     for (std::uint32_t byte = 0; byte < kByteValues; ++byte) {
-        std::uint32_t rest = byte;
-        for (std::uint64_t place = kTrits; place-- > 0; rest /= 3) {
-            trits.of[byte] |= std::uint64_t{rest % 3} << (8 * place);
-        }
+        trits.of[byte] = trits_of(byte);
     }
     return trits;
 }
@@ -85,10 +74,6 @@ Status unpack_part(const std::uint8_t* data, std::uint64_t n, std::uint8_t* out)
 }
 
 }  // namespace
-
-std::uint64_t base3_size(std::uint64_t n) noexcept {
-    return (n + kTrits - 1) / kTrits;
-}
 
 Status pack_base3(const std::uint8_t* codes, std::uint64_t n, std::uint8_t* out) noexcept {
     return check_in_parallel(n, kTrits, [=](std::uint64_t begin, std::uint64_t end) {

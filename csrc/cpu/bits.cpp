@@ -121,10 +121,6 @@ constexpr Pack kUnpack[kMaxCodeBits] = {&unpack<1>, &unpack<2>, &unpack<3>, &unp
 
 }  // namespace
 
-std::uint64_t packed_size(std::uint64_t n, unsigned bits) noexcept {
-    return bits * plane_bytes(n);
-}
-
 Status pack_bits(const std::uint8_t* codes, std::uint64_t n, unsigned bits,
                  std::uint8_t* out) noexcept {
     return kPack[bits - 1](codes, n, out);

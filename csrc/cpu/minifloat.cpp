@@ -5,6 +5,7 @@
 
 #include "float_environment.h"
 #include "gradwire/magnitude.h"
+#include "gradwire/minifloat_code.h"
 #include "parallel.h"
 #include "partial.h"
 #include "planes.h"
@@ -15,50 +16,15 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 namespace {
 
-constexpr int kBias = 127;  // of float32
-constexpr int kMantissaBits = 23;
-constexpr std::uint32_t kNan = 0x7FC00000U;
-constexpr std::uint8_t kNanScale = 255;
-
-struct Format {
-    unsigned bits;
-    int mantissa;
-    int bias;
-    int largest_exponent;    // of the largest number
-    std::uint32_t largest;   // its code
-    std::uint32_t infinity;  // code of what is beyond, or no code at all: 0x80
-    std::uint32_t nan;
-};
-
-constexpr std::uint32_t kNone = 0x80;  // more than any code without its sign
-
-constexpr Format kFormats[] = {
-    {8, 3, 7, 8, 0x7E, kNone, 0x7F},  {8, 2, 15, 15, 0x7B, 0x7C, 0x7E},
-    {6, 2, 3, 4, 0x1F, kNone, kNone}, {6, 3, 1, 2, 0x1F, kNone, kNone},
-    {4, 1, 1, 2, 0x07, kNone, kNone}, {8, 6, 0, 0, 0x7F, kNone, kNone},
-};
-
-const Format& format_of(Minifloat format) noexcept {
-    return kFormats[static_cast<std::uint8_t>(format)];
-}
-
-float power_of_two(int exponent) noexcept {  // -149 to 127
-    return exponent < 1 - kBias
-               ? bits_float(1U << (exponent + 149))
-               : bits_float(static_cast<std::uint32_t>(exponent + kBias) << kMantissaBits);
-}
-
-// Rounds to a minifloat and back. Numbers from 2^e on are spaced 2^(e - mantissa) apart, and so are
-// denormals with the smallest e; float32 rounds to that spacing when 2^(e - mantissa + 23) is
-// added.
+// As gradwire/minifloat_code.h has it, sixteen numbers at a time.
 class Codec {
   public:
-    explicit GRADWIRE_SIMD Codec(const Format& format) noexcept
+    explicit GRADWIRE_SIMD Codec(const MinifloatFormat& format) noexcept
         : format_(format),
           smallest_(power_of_two(1 - format.bias)),
           last_place_(power_of_two(1 - format.bias - format.mantissa)),
-          shift_(words(static_cast<std::uint32_t>(kMantissaBits - format.mantissa))),
-          rebias_(words(static_cast<std::uint32_t>(kBias - format.bias) << format.mantissa)) {}
+          shift_(words(static_cast<std::uint32_t>(kFloatMantissa - format.mantissa))),
+          rebias_(words(static_cast<std::uint32_t>(kFloatBias - format.bias) << format.mantissa)) {}
 
     // Of finite numbers; the sign is above the other bits.
     GRADWIRE_SIMD Words encode(Floats x) const noexcept {
@@ -69,8 +35,8 @@ class Codec {
         const Words exponent =
             larger(as_words(size), as_words(floats(smallest_))) & words(kInfinityMagnitude);
         const Floats spacing =
-            as_floats(exponent + words(static_cast<std::uint32_t>(kMantissaBits - format_.mantissa)
-                                       << kMantissaBits));
+            as_floats(exponent + words(static_cast<std::uint32_t>(kFloatMantissa - format_.mantissa)
+                                       << kFloatMantissa));
         const Floats rounded = smaller((size + spacing) - spacing, most);
         const Words normal = shift_right(as_words(rounded), shift_) - rebias_;
         const Words denormal = truncate(rounded * floats(1.0F / last_place_));
@@ -85,7 +51,7 @@ class Codec {
         const Words denormal = as_words(to_floats(size) * floats(last_place_));
         const Words least_normal = words(1U << format_.mantissa);
         Words value = choose(less(size, least_normal), denormal, normal);
-        value = choose(less(words(format_.largest), size), words(kNan), value);
+        value = choose(less(words(format_.largest), size), words(kNanBits), value);
         value = choose(equal(size, words(format_.infinity)), words(kInfinityMagnitude), value);
         return as_floats(value | sign);
     }
@@ -94,7 +60,7 @@ class Codec {
     GRADWIRE_SIMD Words encode_any(Floats x) const noexcept {
         const Words size = as_words(x) & words(kMagnitudeMask);
         const Words sign = shift_right<24>(as_words(x)) & words(0x80U);
-        const std::uint32_t infinity = format_.infinity == kNone ? format_.nan : format_.infinity;
+        const std::uint32_t infinity = format_.infinity == kNoCode ? format_.nan : format_.infinity;
         const Words beyond =
             choose(equal(size, words(kInfinityMagnitude)), words(infinity), words(format_.nan));
         const Mask finite = less(size, words(kInfinityMagnitude));
@@ -105,11 +71,11 @@ class Codec {
     float largest() const noexcept {
         const std::uint32_t code =
             format_.largest +
-            (static_cast<std::uint32_t>(kBias - format_.bias) << format_.mantissa);
-        return bits_float(code << (kMantissaBits - format_.mantissa));
+            (static_cast<std::uint32_t>(kFloatBias - format_.bias) << format_.mantissa);
+        return bits_float(code << (kFloatMantissa - format_.mantissa));
     }
 
-    Format format_;
+    MinifloatFormat format_;
     float smallest_;    // normal number
     float last_place_;  // of denormals
     Words shift_, rebias_;
@@ -129,15 +95,6 @@ class IntegerCodec {
         return to_floats(lifted) * floats(1.0F / 64.0F);
     }
 };
-
-std::uint8_t scale_of(std::uint32_t most, const Format& format) noexcept {
-    if (most >= kInfinityMagnitude) {
-        return kNanScale;
-    }
-    // Denormals are below every exponent that a scale can have.
-    const int exponent = static_cast<int>(most >> kMantissaBits) - kBias - format.largest_exponent;
-    return static_cast<std::uint8_t>(std::max(exponent, -kBias) + kBias);
-}
 
 // Encoding goes by chunks of 512 elements, in float32 whatever their type is: the coders exist once
 // for all types. What follows the first `size` elements of a chunk is scratch.
@@ -183,7 +140,7 @@ void decode(const Coder coder, std::uint64_t size, Floats factor, const std::uin
     }
 }
 
-void encode_any(const Format& format, std::uint64_t size, Chunk* chunk) noexcept {
+void encode_any(const MinifloatFormat& format, std::uint64_t size, Chunk* chunk) noexcept {
     const Codec codec(format);
     for (std::uint64_t i = 0; i < size; i += kLanes) {
         store(chunk->codes + i, codec.encode_any(load(chunk->x + i)));
@@ -197,13 +154,13 @@ void encode_mx(Minifloat format, std::uint64_t size, Chunk* chunk, std::uint8_t*
         std::uint8_t* const codes = chunk->codes + begin;
         const std::uint64_t length = std::min(kMxBlock, size - begin);
         const std::uint32_t most = reduce<MaxMagnitude>(Plain<float>{x}, 0, length).result();
-        const std::uint8_t scale = scale_of(most, format_of(format));
+        const std::uint8_t scale = mx_scale(most, format_of(format).largest_exponent);
         *scales++ = scale;
         if (scale == kNanScale) {
             std::memset(codes, 0, length);
             continue;
         }
-        const Floats down = floats(power_of_two(kBias - scale));
+        const Floats down = floats(mx_down(scale));
         if (format == Minifloat::int8) {
             encode(IntegerCodec{}, length, down, x, codes);
         } else {
@@ -219,8 +176,7 @@ void decode_mx(Minifloat format, std::uint64_t size, const std::uint8_t* scales,
     for (std::uint64_t begin = 0; begin < size; begin += kMxBlock) {
         const std::uint64_t length = std::min(kMxBlock, size - begin);
         const std::uint8_t scale = *scales++;
-        const Floats up =
-            floats(scale == kNanScale ? bits_float(kNan) : power_of_two(scale - kBias));
+        const Floats up = floats(mx_up(scale));
         if (format == Minifloat::int8) {
             decode(IntegerCodec{}, length, up, codes + begin, out + begin);
         } else {
@@ -241,10 +197,6 @@ void for_each_chunk(std::uint64_t n, Work work) noexcept {
 }
 
 }  // namespace
-
-unsigned minifloat_bits(Minifloat format) noexcept {
-    return format_of(format).bits;
-}
 
 template <typename T>
 void to_minifloat(const T* x, std::uint64_t n, Minifloat format, std::uint8_t* codes) noexcept {

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "gradwire/bits.h"
 #include "gradwire/philox.h"
+#include "gradwire/trits.h"
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -66,4 +67,18 @@ TEST(one_code_that_is_too_large_is_noticed_anywhere) {
         CHECK(gradwire::pack_base3(codes.data(), codes.size(), data.data()) ==
               Status::code_too_large);
     }
+}
+
+TEST(trits_are_the_digits_of_a_byte) {
+    bool same = true;
+    for (std::uint32_t byte = 0; byte < gradwire::kByteValues; ++byte) {
+        const std::uint64_t trits = gradwire::trits_of(byte);
+        std::uint32_t rest = byte;
+        for (std::uint64_t place = gradwire::kTrits; place-- > 0; rest /= 3) {
+            same = same && (trits >> (8 * place) & 0xFFU) == rest % 3;
+        }
+        same = same && trits >> (8 * gradwire::kTrits) == 0;
+        same = same && gradwire::five(trits | std::uint64_t{0xFFFFFF} << 40) == byte;
+    }
+    CHECK(same);
 }

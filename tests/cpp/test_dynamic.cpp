@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "gradwire/dynamic.h"
+#include "gradwire/dynamic_table.h"
 
 using gradwire::bfloat16;
 using gradwire::float16;
@@ -118,4 +119,20 @@ TEST(dynamic_codes_of_hostile_blocks) {
         gradwire::quantize_dynamic(x.data() + i, 2, 0, coded.scales.data(), coded.codes.data());
         CHECK(coded.codes[0] == expected[i] && coded.codes[1] == expected[i + 1]);
     }
+}
+
+TEST(one_dynamic_code_is_as_many) {
+    std::vector<float> x{1.0F, -1.0F};
+    for (std::uint32_t size = 100U << 23; size < 127U << 23; size += 12347) {
+        x.push_back(gradwire::bits_float(size));
+        x.push_back(-gradwire::bits_float(size));
+    }
+    Coded coded(x.size(), 0);
+    gradwire::quantize_dynamic(x.data(), x.size(), 0, coded.scales.data(), coded.codes.data());
+    const gradwire::DynamicCells cells = gradwire::make_dynamic_cells();
+    bool same = coded.scales[0] == 1.0F;
+    for (std::uint64_t i = 0; i < x.size(); ++i) {
+        same = same && gradwire::dynamic_code(x[i], cells.words) == coded.codes[i];
+    }
+    CHECK(same);
 }

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
 #include "check.h"
 #include "gradwire/minifloat.h"
+#include "gradwire/minifloat_code.h"
 #include "gradwire/quantize.h"
 
 using gradwire::Minifloat;
@@ -12,6 +14,25 @@ namespace {
 
 constexpr Minifloat kFormats[] = {Minifloat::e4m3, Minifloat::e5m2, Minifloat::e3m2,
                                   Minifloat::e2m3, Minifloat::e2m1, Minifloat::int8};
+
+// Each exponent with mantissas all over, and whose last bits are close to ties of every format.
+std::vector<float> floats_of_all_kinds() {
+    std::vector<float> all;
+    for (std::uint32_t lead = 0; lead < 1U << 16; lead += 9) {
+        for (const std::uint32_t rest : {0U, 1U, 0x7FFFU, 0x8000U, 0x8001U, 0xFFFFU}) {
+            all.push_back(gradwire::bits_float(lead << 16 | rest));
+        }
+    }
+    return all;
+}
+
+std::uint8_t byte(std::uint32_t code) {
+    return static_cast<std::uint8_t>(code);
+}
+
+bool same_float(float a, float b) {
+    return gradwire::float_bits(a) == gradwire::float_bits(b) || (std::isnan(a) && std::isnan(b));
+}
 
 }  // namespace
 
@@ -54,5 +75,58 @@ TEST(mx_blocks_stay_inside_their_buffers) {
             }
             CHECK(close);
         }
+    }
+}
+
+TEST(one_eight_bit_float_is_as_many) {
+    const std::vector<float> x = floats_of_all_kinds();
+    for (const Minifloat format : {Minifloat::e4m3, Minifloat::e5m2}) {
+        const gradwire::MinifloatCode code(format);
+        std::vector<std::uint8_t> codes(x.size());
+        gradwire::to_minifloat(x.data(), x.size(), format, codes.data());
+        std::vector<float> values(x.size());
+        gradwire::from_minifloat(codes.data(), x.size(), format, values.data());
+        bool same = true;
+        for (std::uint64_t i = 0; i < x.size(); ++i) {
+            same = same && byte(code.encode_any(x[i])) == codes[i];
+            same = same && same_float(code.decode(codes[i]), values[i]);
+        }
+        CHECK(same);
+    }
+}
+
+// Eight elements: a byte of every plane.
+bool one_is_as_eight(const float* x, Minifloat format) {
+    const gradwire::MinifloatCode code(format);
+    std::uint8_t scale = 0;
+    std::uint8_t planes[8] = {};
+    float values[8];
+    gradwire::quantize_mx(x, 8, format, &scale, planes);
+    gradwire::dequantize_mx(planes, &scale, 8, format, values);
+    std::uint32_t most = 0;
+    for (unsigned i = 0; i < 8; ++i) {
+        most = std::max(most, gradwire::magnitude(x[i]));
+    }
+    bool same = scale == gradwire::mx_scale(most, gradwire::format_of(format).largest_exponent);
+    for (unsigned i = 0; i < 8; ++i) {
+        std::uint32_t found = 0;
+        for (unsigned bit = 0; bit < gradwire::minifloat_bits(format); ++bit) {
+            found |= (std::uint32_t{planes[bit]} >> i & 1U) << bit;
+        }
+        const bool finite = scale != gradwire::kNanScale;
+        same = same && found == (finite ? code.encode(x[i] * gradwire::mx_down(scale)) : 0);
+        same = same && same_float(code.decode(found) * gradwire::mx_up(scale), values[i]);
+    }
+    return same;
+}
+
+TEST(one_mx_element_is_as_many) {
+    const std::vector<float> x = floats_of_all_kinds();
+    for (const Minifloat format : kFormats) {
+        bool same = true;
+        for (std::uint64_t i = 0; i + 8 <= x.size(); i += 3) {
+            same = same && one_is_as_eight(x.data() + i, format);
+        }
+        CHECK(same);
     }
 }

@@ -20,7 +20,9 @@ constexpr std::uint64_t kPackedChunk = 512;  // codes
 constexpr unsigned kMaxCodeBits = 8;
 
 // Bytes of n packed codes: bits * ceil(n / 8).
-std::uint64_t packed_size(std::uint64_t n, unsigned bits) noexcept;
+inline std::uint64_t packed_size(std::uint64_t n, unsigned bits) noexcept {
+    return bits * ((n + 7) / 8);
+}
 
 // out has room for packed_size() bytes; 1 <= bits <= 8. code_too_large: a code is 2^bits or more,
 // and the contents of out are unspecified. Reads n bytes, writes bits * n / 8.
@@ -33,7 +35,9 @@ Status unpack_bits(const std::uint8_t* data, std::uint64_t bytes, std::uint64_t 
                    std::uint8_t* out) noexcept;
 
 // Bytes of n trits: ceil(n / 5).
-std::uint64_t base3_size(std::uint64_t n) noexcept;
+inline std::uint64_t base3_size(std::uint64_t n) noexcept {
+    return (n + 4) / 5;
+}
 
 // out has room for base3_size() bytes. code_too_large: a trit is 3 or more, and the contents of out
 // are unspecified. Reads n bytes, writes n / 5.

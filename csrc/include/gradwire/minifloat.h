@@ -27,7 +27,10 @@ enum class Minifloat : std::uint8_t { e4m3, e5m2, e3m2, e2m3, e2m1, int8 };
 
 constexpr std::uint64_t kMxBlock = 32;
 
-unsigned minifloat_bits(Minifloat format) noexcept;
+inline unsigned minifloat_bits(Minifloat format) noexcept {
+    constexpr unsigned kBits[] = {8, 8, 6, 6, 4, 8};
+    return kBits[static_cast<std::uint8_t>(format)];
+}
 
 // One byte per element; e4m3 and e5m2 only. NaN becomes NaN; infinity infinity, or NaN in e4m3.
 template <typename T>
