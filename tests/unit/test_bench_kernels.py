@@ -173,7 +173,8 @@ INPUTS = Inputs(5000, 0.01)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--device", "cuda"], ["--device cuda", "this build does not have"]),
+        (["--device", "cuda", "--isa", "generic"], ["--isa and --threads are the CPU's"]),
+        (["--device", "cuda", "--threads", "1"], ["--isa and --threads are the CPU's"]),
         (["--rows", "nothing*"], ["no row matches 'nothing*'", "compensate_topk"]),
         (["--isa", "sve"], ["--isa sve", "generic"]),
         (["--n", "0"], ["--n must be in"]),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradwire.kernels import Selected, reference
+from gradwire.kernels.arrays import is_tensor
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +39,7 @@ def different(result: Any, expected: Any) -> int:
         return sum(different(*parts) for parts in zip(result, expected, strict=True))
     if not isinstance(expected, np.ndarray):
         return int(type(result) is not type(expected) or _bits(result) != _bits(expected))
-    found: NDArray[Any] = result if isinstance(result, np.ndarray) else np.empty(0)
+    found = _numpy(result)
     if found.dtype != expected.dtype or found.ndim != expected.ndim:
         return max(1, found.size, expected.size)
     common = min(found.size, expected.size)
@@ -95,9 +96,10 @@ def different_in_blocks(
     specification: Callable[[NDArray[Any]], NDArray[Any]], x: NDArray[Any], result: Any
 ) -> int:
     """Return how many elements of result differ from an elementwise specification of x."""
-    if not isinstance(result, np.ndarray) or result.shape != x.shape:
+    found = _numpy(result)
+    if found.shape != x.shape:
         return max(1, x.size)
-    return sum(different(result[part], specification(x[part])) for part in blocks(x.size))
+    return sum(different(found[part], specification(x[part])) for part in blocks(x.size))
 
 
 def sampled_floor(x: Floats, k: int) -> float:
@@ -105,6 +107,13 @@ def sampled_floor(x: Floats, k: int) -> float:
     sample = np.abs(x[::_SAMPLED])
     place = max(0, sample.size - 1 - 2 * k // _SAMPLED)
     return float(np.partition(sample, place)[place])
+
+
+def _numpy(result: Any) -> NDArray[Any]:
+    """Return an array or a tensor of the host as NumPy's; an empty one for what is neither."""
+    if is_tensor(result):
+        return np.asarray(result)
+    return result if isinstance(result, np.ndarray) else np.empty(0)
 
 
 def _bits(number: object) -> object:

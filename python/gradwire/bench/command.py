@@ -20,8 +20,9 @@ from gradwire.bench.options import (
     require_numel,
     set_allocator,
 )
+from gradwire.bench.place import CUDA, HOST, Host, cuda_place
 from gradwire.bench.training.command import add_training
-from gradwire.errors import ConfigError, MissingDependencyError
+from gradwire.errors import ConfigError
 from gradwire.kernels import native
 
 _WHO = "bench kernels"
@@ -87,19 +88,18 @@ def _run_kernels(options: argparse.Namespace, restart: bool) -> int:
     if options.list:
         return _list_rows(options.rows)
     _check(options)
+    if options.device == CUDA:
+        return _measure(options, cuda_place(f"{_WHO} --device cuda"))
     set_allocator(options, restart)
-    return _measure(options)
+    return _measure(options, HOST)
 
 
 def _check(options: argparse.Namespace) -> None:
     from gradwire.bench.environment import require_memory
     from gradwire.bench.files import check_writable
 
-    if options.device == "cuda":
-        raise MissingDependencyError(
-            "bench kernels: --device cuda needs CUDA kernels, which this build does not have; "
-            "leave the option out to measure the CPU kernels"
-        )
+    if options.device == CUDA and (options.isa or options.threads):
+        raise ConfigError(f"{_WHO}: --isa and --threads are the CPU's; leave them out for a GPU")
     require_numel(_WHO, options.n)
     require_density(_WHO, options.density)
     require_at_least(_WHO, options, {"repetitions": 1})
@@ -121,9 +121,8 @@ def _check(options: argparse.Namespace) -> None:
     check_writable(_WHO, options.json)
 
 
-def _measure(options: argparse.Namespace) -> int:
+def _measure(options: argparse.Namespace, place: Host) -> int:
     from gradwire.bench import table
-    from gradwire.bench.allocator import is_warm
     from gradwire.bench.environment import collect_environment, peak_memory_bytes
     from gradwire.bench.inputs import Inputs
     from gradwire.bench.report import Report, write_report
@@ -131,19 +130,22 @@ def _measure(options: argparse.Namespace) -> int:
     from gradwire.bench.runner import Plan, Runner, matching_rows, say_on_stderr
 
     rows = matching_rows(ROWS, options.rows)
-    isas = list(dict.fromkeys(options.isa or [native.current_isa()]))
-    threads = list(dict.fromkeys(options.threads or [native.current_threads()]))
+    isas, threads = [CUDA], [1]
+    if place.name != CUDA:
+        isas = list(dict.fromkeys(options.isa or [native.current_isa()]))
+        threads = list(dict.fromkeys(options.threads or [native.current_threads()]))
     plan = Plan(rows, isas, threads, options.repetitions, not options.no_peers)
-    inputs = Inputs(options.n, options.density)
+    inputs = Inputs(options.n, options.density, place=place)
     settings = {
         "numel": inputs.numel,
         "density": inputs.density,
         "k": inputs.k,
         "seed": inputs.seed,
         "repetitions": plan.repetitions,
-        "allocator": "warm" if is_warm() else "default",
+        "device": place.name,
+        "allocator": place.allocator(),
     }
-    report = Report(settings, collect_environment())
+    report = Report(settings, collect_environment(place))
     print("\n".join(table.heading(report)), flush=True)
     runner = Runner(plan, inputs)
     for measurements in runner.run(say_on_stderr):
@@ -151,13 +153,14 @@ def _measure(options: argparse.Namespace) -> int:
         for line in table.row_lines(measurements):
             print(line, flush=True)
     report.notes = runner.notes
-    if not report.measurements:
+    report.failed = runner.failed
+    if not report.measurements and not report.failed:
         raise ConfigError(f"bench kernels: nothing was measured: {'; '.join(report.notes)}")
     report.environment["peak_memory_bytes"] = peak_memory_bytes()
     print("\n".join(table.footer(report)))
     if options.json:
         write_report(report, options.json)
-    return 1 if report.wrong_rows else 0
+    return 1 if report.wrong_rows or report.failed else 0
 
 
 def _list_rows(patterns: list[str] | None) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from gradwire import _cpu
 from gradwire._version import __version__
 from gradwire.bench.allocator import WARM
+from gradwire.bench.place import CUDA, HOST, Host
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
 
@@ -33,9 +34,10 @@ _VARIABLES = (
 )
 
 
-def collect_environment() -> dict[str, Any]:
+def collect_environment(place: Host = HOST) -> dict[str, Any]:
     """Return everything that explains a result, as JSON can hold it; None for what is unknown."""
     return {
+        "device": _device() if place.name == CUDA else None,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": _machine(),
@@ -53,6 +55,18 @@ def collect_environment() -> dict[str, Any]:
             "libc": " ".join(platform.libc_ver()),
         },
         "variables": {name: os.environ.get(name) for name in _VARIABLES},
+    }
+
+
+def _device() -> dict[str, Any]:
+    """Return the first GPU, and what its kernels were built with."""
+    module = native.cuda()
+    return {
+        **module.devices()[0],
+        "compiler": module.compiler,
+        "architectures": module.architectures,
+        "driver_version": module.driver_version(),
+        "runtime_version": module.runtime_version(),
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradwire.bench.checks import topk_in_blocks
+from gradwire.bench.place import HOST, Array, Host
 from gradwire.kernels import Selected, reference
 from gradwire.kernels.arrays import aligned
 
@@ -17,29 +19,45 @@ Bytes = NDArray[np.uint8]
 
 SCALE = 1e-3  # of gradient and residual
 FLOOR = 0.85  # of the k-th magnitude: what a floor that has gone stale for some steps looks like
-CACHE_LINE = 64  # bytes
-_FLOATS_IN_LINE = CACHE_LINE // 4
+_FLOAT = 4  # bytes
 
 
 class Inputs:
     """Vectors of numel elements, of which k = density * numel are selected.
 
     gradient and residual are Laplace-distributed and seeded; acc is their sum. Nobody changes any
-    of these arrays.
+    of these arrays. All are on the host; `put` brings them to the place where the kernels run.
     """
 
-    def __init__(self, numel: int, density: float, seed: int = 1) -> None:
+    def __init__(self, numel: int, density: float, seed: int = 1, place: Host = HOST) -> None:
+        self.place = place
         self.numel = numel
         self.density = density
         self.seed = seed
         self.k = max(1, int(numel * density))
-        self._copied = aligned(numel)
-        self._copied.fill(0.0)  # its pages are there before the first copy
+        self._copied = place.room(numel)
+        self._copied[:] = 0.0  # its pages are there before the first copy
         self._chunks: list[tuple[Indices, Floats]] = []
 
     def copy(self) -> None:
         """Do what "1 copy" means: copy numel float32 from one warm array to another."""
-        np.copyto(self._copied, self.gradient)
+        self.place.assign(self._copied, self._to_copy)
+
+    @cached_property
+    def _to_copy(self) -> Array:
+        return self.put(self.gradient)
+
+    def put(self, x: NDArray[Any]) -> Array:
+        """Return a vector that nobody changes for the kernels: itself, or a copy on the GPU."""
+        return self.place.put(x)
+
+    def room(self, size: int, dtype: str = "float32") -> Array:
+        """Return an uninitialised vector for the kernels; a long one begins at a page."""
+        return self.place.room(size, dtype)
+
+    def tensor(self, x: NDArray[Any]) -> Any:
+        """Return a vector for torch where the kernels run; ImportError without torch."""
+        return self.place.tensor(x)
 
     @cached_property
     def gradient(self) -> Floats:
@@ -92,8 +110,8 @@ class Inputs:
 
     def line_bytes(self, indices: Indices) -> int:
         """Return the bytes of the cache lines of a float32 vector that sorted indices touch."""
-        lines = indices // _FLOATS_IN_LINE
-        return CACHE_LINE * (int(np.count_nonzero(np.diff(lines))) + min(1, lines.size))
+        lines = indices // (self.place.line // _FLOAT)
+        return self.place.line * (int(np.count_nonzero(np.diff(lines))) + min(1, lines.size))
 
 
 def copied(x: Floats) -> Floats:

@@ -118,5 +118,5 @@ def _label(axes: Any, rows: Sequence[str], report: Report) -> None:
     axes.set_xlabel(
         f"copies (1 copy = memcpy of {report.settings['numel']:,} float32), logarithmic"
     )
-    axes.set_title(f"gradwire kernels, {report.environment['machine']['processor']}", fontsize=10)
+    axes.set_title(f"gradwire kernels, {report.where}", fontsize=10)
     axes.figure.legend(fontsize=8, loc="outside lower center", ncols=3)

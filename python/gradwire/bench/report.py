@@ -84,6 +84,13 @@ class Report:
     environment: dict[str, Any]
     measurements: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # rows of which nothing was measured
+
+    @property
+    def where(self) -> str:
+        """Name of the GPU, or of the processor if it ran there."""
+        device = self.environment.get("device")
+        return str((device or {}).get("name") or self.environment["machine"]["processor"])
 
     @property
     def wrong_rows(self) -> list[str]:
@@ -137,7 +144,7 @@ def _check_content(report: Report) -> None:
     settings = report.settings
     if not (settings["numel"] > 0 and 0 < settings["density"] <= 1):
         raise ValueError("numel and density must be above 0")
-    str(report.environment["machine"]["processor"])
+    str(report.where)
     for each in report.measurements:
         hash(each.key)
         times = [*each.seconds, *each.copy_seconds, each.nbytes, each.numel]

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from gradwire.bench.checks import equals
 from gradwire.bench.inputs import Floats, Inputs, copied
 
@@ -30,17 +28,33 @@ class Case:
     reset: Callable[[], None] = nothing
 
 
-def changed(start: Floats, change: Callable[[Floats], None], call: Callable[[Floats], Any]) -> Case:
-    """Return the case of a call that changes a copy of start as `change` specifies it."""
-    x = copied(start)
+def changed(
+    inputs: Inputs,
+    start: Floats,
+    change: Callable[[Floats], None],
+    call: Callable[[Any], Any],
+    for_torch: bool = False,
+) -> Case:
+    """Return the case of a call that changes a copy of start as `change` specifies it.
+
+    The copy is where the kernels run, a tensor for torch.
+    """
+    put = inputs.tensor if for_torch else inputs.put
+    x, source = put(copied(start)), put(start)
     expected: Floats = start.copy()
     change(expected)
 
-    def run() -> Floats:
+    def run() -> Any:
         call(x)
         return x
 
-    return Case(run, equals(expected), reset=lambda: np.copyto(x, start))
+    def reset() -> None:
+        if for_torch:
+            x.copy_(source)
+        else:
+            inputs.place.assign(x, source)
+
+    return Case(run, equals(expected), reset)
 
 
 Prepare = Callable[[Inputs], Case]

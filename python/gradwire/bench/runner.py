@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from gradwire.bench.choice import matching
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import import_torch
+from gradwire.bench.place import CUDA
 from gradwire.bench.report import Measurement
 from gradwire.bench.row import Case, Peer, Row
 from gradwire.bench.timing import measure
@@ -21,7 +22,10 @@ _ONE_THREAD = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure: which rows, in which instruction sets, with how many threads, how often."""
+    """What to measure: which rows, in which instruction sets, with how many threads, how often.
+
+    On a GPU "cuda" stands for the instruction set, and there is one thread: that which launches.
+    """
 
     rows: Sequence[Row]
     isas: Sequence[str]
@@ -31,12 +35,19 @@ class Plan:
 
 
 class Runner:
-    """Runs a plan on one set of inputs; collects notes on what was left out and why."""
+    """Runs a plan on one set of inputs, where they are.
+
+    Attributes:
+        notes: what was left out and why.
+        failed: rows whose kernels could not be run on a GPU; others were run all the same.
+    """
 
     def __init__(self, plan: Plan, inputs: Inputs) -> None:
         self.plan = plan
         self.inputs = inputs
         self.notes: list[str] = []
+        self.failed: list[str] = []
+        self._on_gpu = inputs.place.name == CUDA
 
     def run(self, progress: Callable[[str], None]) -> Iterator[list[Measurement]]:
         """Yield the measurements of one row after the other."""
@@ -50,9 +61,17 @@ class Runner:
             self._note("NumPy runs in one thread: its peers are left out")
         for number, row in enumerate(self.plan.rows, 1):
             progress(f"[{number}/{len(self.plan.rows)}] {row.name}")
-            measured = list(self._row(row))
+            measured = list(self._tolerated(row) if self._on_gpu else self._row(row))
             if measured:
                 yield measured
+
+    def _tolerated(self, row: Row) -> Iterator[Measurement]:
+        """Yield a row's measurements; a GPU's error must not cost what else a lent hour shows."""
+        try:
+            yield from self._row(row)
+        except Exception as error:
+            self.failed.append(row.name)
+            self._note(f"{row.name} FAILED: {type(error).__name__}: {str(error).splitlines()[0]}")
 
     def _row(self, row: Row) -> Iterator[Measurement]:
         nbytes = row.nbytes(self.inputs)
@@ -72,14 +91,20 @@ class Runner:
             return
         for threads in counts:
             for isa in self.plan.isas:
-                with _isa(isa), _kernel_threads(threads):
+                with ExitStack() as settings:
+                    if not self._on_gpu:
+                        settings.enter_context(_isa(isa))
+                        settings.enter_context(_kernel_threads(threads))
                     yield self._measure(case, row.name, None, isa, threads, nbytes)
 
     def _peer(self, peer: Peer, row: Row, nbytes: float) -> Iterator[Measurement]:
+        if self._on_gpu and peer.library == "numpy":
+            return
         counts = [t for t in self.plan.threads if t == _ONE_THREAD or peer.library == "torch"]
         try:
             if counts:
-                case = peer.prepare(self.inputs)
+                with self.inputs.place.factories():
+                    case = peer.prepare(self.inputs)
             for threads in counts:
                 with torch_threads(threads):
                     yield self._measure(case, row.name, peer.name, None, threads, nbytes)
@@ -91,11 +116,13 @@ class Runner:
     def _measure(
         self, case: Case, row: str, peer: str | None, isa: str | None, threads: int, nbytes: float
     ) -> Measurement:
+        place = self.inputs.place
         case.reset()
-        before = case.wrong(case.call()) if case.wrong else None
-        samples, result = measure(case, self.inputs.copy, self.plan.repetitions)
+        result = place.fetch(case.call())
+        before = case.wrong(result) if case.wrong else None
+        samples, result = measure(case, self.inputs.copy, self.plan.repetitions, place)
         # Again, on what the last call left: a call must not depend on the ones before it.
-        after = case.wrong(result) if case.wrong else None
+        after = case.wrong(place.fetch(result)) if case.wrong else None
         wrong = None if before is None or after is None else max(before, after)
         return Measurement(
             row, peer, isa, threads, self.inputs.numel, nbytes, wrong, *map(list, samples)

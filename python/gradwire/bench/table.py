@@ -20,9 +20,13 @@ def heading(report: Report) -> list[str]:
     """Return the lines above the table: what ran where, and the header."""
     settings, environment = report.settings, report.environment
     machine = environment["machine"]
+    where = (
+        f"{machine['processor']}, {machine['cores_usable']} of {machine['cores']} cores"
+        if environment.get("device") is None
+        else report.where
+    )
     return [
-        f"# gradwire {environment['versions']['gradwire']}, {machine['processor']}, "
-        f"{machine['cores_usable']} of {machine['cores']} cores",
+        f"# gradwire {environment['versions']['gradwire']}, {where}",
         f"# n {settings['numel']:,} float32, density {settings['density']:g}, "
         f"{settings['repetitions']} repetitions, {settings['allocator']} allocator",
         HEADER,
@@ -65,7 +69,12 @@ def row_lines(measurements: Sequence[Measurement]) -> list[str]:
 def footer(report: Report) -> list[str]:
     """Return the lines below the table: notes, and the verdict on the results."""
     lines = [f"# {note}" for note in report.notes]
+    faults = []
     if report.wrong_rows:
-        return [*lines, f"# FAILED: wrong results in {', '.join(report.wrong_rows)}"]
+        faults.append(f"wrong results in {', '.join(report.wrong_rows)}")
+    if report.failed:
+        faults.append(f"no results of {', '.join(report.failed)}")
+    if faults:
+        return [*lines, f"# FAILED: {'; '.join(faults)}"]
     count = len({each.row for each in report.measurements})
     return [*lines, f"# OK: {count} {'row' if count == 1 else 'rows'}, none wrong"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import Any, NamedTuple
 
+from gradwire.bench.place import HOST, Host
 from gradwire.bench.row import Case
 
 
@@ -17,12 +17,16 @@ class Samples(NamedTuple):
     copy_seconds: list[float]
 
 
-def measure(case: Case, copy: Callable[[], None], repetitions: int) -> tuple[Samples, Any]:
+def measure(
+    case: Case, copy: Callable[[], None], repetitions: int, place: Host = HOST
+) -> tuple[Samples, Any]:
     """Time copy and call in turn; return the samples and the last call's result.
 
     The copy streams through twice numel float32 before each call, so a call finds in the caches
-    what the copy left there and not what the previous call did.
+    what the copy left there and not what the previous call did. A GPU's cache, which may hold all
+    of a shorter vector, is flushed before both.
     """
+    mark, flush = place.mark, place.flush
     samples = Samples([], [])
     result = None
     collecting = gc.isenabled()
@@ -31,13 +35,16 @@ def measure(case: Case, copy: Callable[[], None], repetitions: int) -> tuple[Sam
         for _ in range(repetitions):
             result = None  # freed here, not within the timed part
             case.reset()
-            begin = perf_counter_ns()
+            flush()
+            begin = mark()
             copy()
-            copied = perf_counter_ns()
+            copied = mark()
+            flush()
+            called = mark()
             result = case.call()
-            end = perf_counter_ns()
-            samples.copy_seconds.append((copied - begin) * 1e-9)
-            samples.seconds.append((end - copied) * 1e-9)
+            end = mark()
+            samples.seconds.append(place.seconds(called, end))
+            samples.copy_seconds.append(place.seconds(begin, copied))
     finally:
         if collecting:
             gc.enable()

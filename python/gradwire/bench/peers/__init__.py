@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradwire.bench.checks import by_blocks
-from gradwire.bench.inputs import Floats
+from gradwire.bench.inputs import Floats, Inputs
 from gradwire.kernels import reference
 
 
@@ -20,9 +20,9 @@ def import_torch() -> Any:
     return importlib.import_module("torch")
 
 
-def in_bfloat16(x: Floats) -> tuple[Any, Floats]:
+def in_bfloat16(inputs: Inputs, x: Floats) -> tuple[Any, Floats]:
     """Return x rounded to bfloat16: as a tensor, and as float32. ImportError without torch."""
     torch = import_torch()
     (bits,) = by_blocks(lambda part: (reference.to_bfloat16(x[part]),), x.size)
-    tensor = torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16)
+    tensor = inputs.tensor(bits.view(np.int16)).view(torch.bfloat16)
     return tensor, reference.from_bfloat16(bits)

@@ -31,9 +31,9 @@ def _numpy_add(inputs: Inputs) -> Case:
 
 def _torch_add(inputs: Inputs) -> Case:
     torch = import_torch()
-    first, second = (torch.from_numpy(x) for x in (inputs.residual, inputs.gradient))
+    first, second = (inputs.tensor(x) for x in (inputs.residual, inputs.gradient))
     out = torch.empty_like(first)
-    return Case(lambda: torch.add(first, second, out=out).numpy(), equals(inputs.acc))
+    return Case(lambda: torch.add(first, second, out=out), equals(inputs.acc))
 
 
 def _scaled(inputs: Inputs) -> Any:
@@ -52,9 +52,9 @@ def _numpy_scale(inputs: Inputs) -> Case:
 
 def _torch_scale(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.gradient)
+    x = inputs.tensor(inputs.gradient)
     out = torch.empty_like(x)
-    return Case(lambda: torch.mul(x, FACTOR, out=out).numpy(), _scaled(inputs))
+    return Case(lambda: torch.mul(x, FACTOR, out=out), _scaled(inputs))
 
 
 def _numpy_scale_add(inputs: Inputs) -> Case:
@@ -65,18 +65,25 @@ def _numpy_scale_add(inputs: Inputs) -> Case:
         np.add(out, product, out=out)
 
     return changed(
-        inputs.residual, lambda out: np.copyto(out, reference.scale_add(x, FACTOR, out)), call
+        inputs,
+        inputs.residual,
+        lambda out: np.copyto(out, reference.scale_add(x, FACTOR, out)),
+        call,
     )
 
 
 def _torch_scale_add(inputs: Inputs) -> Case:
-    torch = import_torch()
-    x, out = torch.from_numpy(inputs.gradient), torch.from_numpy(inputs.residual.copy())
+    x, start = inputs.tensor(inputs.gradient), inputs.tensor(inputs.residual)
+    out = start.clone()
     expected = reference.scale_add(inputs.gradient, FACTOR, inputs.residual)
+
+    def reset() -> None:
+        out.copy_(start)
+
     return Case(
-        lambda: out.add_(x, alpha=FACTOR).numpy(),
+        lambda: out.add_(x, alpha=FACTOR),
         lambda result: different_beyond(_TOLERANCE, result, expected),
-        reset=lambda: np.copyto(out.numpy(), inputs.residual),
+        reset,
     )
 
 
@@ -84,7 +91,7 @@ def _torch_hadamard(inputs: Inputs) -> Case:
     """The butterflies of all blocks at once, stage by stage."""
     torch = import_torch()
     x = whole_blocks(inputs)
-    start = torch.from_numpy(x)
+    start = inputs.tensor(x)
 
     def call() -> Any:
         y, distance = start, 1
@@ -93,7 +100,7 @@ def _torch_hadamard(inputs: Inputs) -> Case:
             first, second = pairs[:, 0], pairs[:, 1]
             y = torch.stack((first + second, first - second), dim=1)
             distance *= 2
-        return y.view(-1).mul_(HADAMARD**-0.5).numpy()
+        return y.view(-1).mul_(HADAMARD**-0.5)
 
     def wrong(result: Any) -> int:
         return different_in_blocks(lambda part: reference.hadamard(part, HADAMARD), x, result)

@@ -14,7 +14,7 @@ from gradwire.kernels import reference
 
 def _topk(inputs: Inputs) -> Case:
     torch = import_torch()
-    x, wide = in_bfloat16(inputs.gradient)
+    x, wide = in_bfloat16(inputs, inputs.gradient)
     expected = topk_in_blocks(wide, inputs.k, sampled_floor(wide, inputs.k))
     same = same_magnitudes(expected.values)
     k, magnitudes = inputs.k, torch.empty_like(x)
@@ -31,10 +31,10 @@ def _topk(inputs: Inputs) -> Case:
 
 def _compensate_topk(inputs: Inputs) -> Case:
     torch = import_torch()
-    gradient, wide = in_bfloat16(inputs.gradient)
+    gradient, wide = in_bfloat16(inputs, inputs.gradient)
     sums = reference.add(inputs.residual, wide)
     expected = topk_in_blocks(sums, inputs.k, sampled_floor(sums, inputs.k))
-    residual = torch.from_numpy(inputs.residual)
+    residual = inputs.tensor(inputs.residual)
     acc, magnitudes, k = torch.empty_like(residual), torch.empty_like(residual), inputs.k
     best = (torch.empty(k), torch.empty(k, dtype=torch.int64))
     values = torch.empty(k)

@@ -17,7 +17,7 @@ _TILE_BITS = 16
 
 def _torch_to_bfloat16(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.gradient)
+    x = inputs.tensor(inputs.gradient)
     out = torch.empty(inputs.numel, dtype=torch.bfloat16)
 
     def wrong(result: Any) -> int:
@@ -29,8 +29,8 @@ def _torch_to_bfloat16(inputs: Inputs) -> Case:
 
 def _torch_from_bfloat16(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.gradient).to(torch.bfloat16)
-    bits = x.view(torch.int16).numpy().view(np.uint16)
+    x = inputs.tensor(inputs.gradient).to(torch.bfloat16)
+    bits = x.view(torch.int16).cpu().numpy().view(np.uint16)
     out = torch.empty(inputs.numel)
 
     def wrong(result: Any) -> int:
@@ -89,7 +89,7 @@ def _bitmap(inputs: Inputs) -> Bytes:
 
 def _torch_randperm(inputs: Inputs) -> Case:
     torch = import_torch()
-    generator = torch.Generator()
+    generator = inputs.place.generator()
     out = torch.empty(inputs.numel, dtype=torch.int64)
 
     def call() -> Any:

@@ -41,7 +41,7 @@ def _numbers(inputs: Inputs, size: int | None = None) -> Bytes:
 
 def _torch_natural(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.gradient)
+    x = inputs.tensor(inputs.gradient)
 
     def call() -> Any:
         mantissa, exponent = torch.frexp(x)
@@ -74,25 +74,26 @@ def _numpy_natural_add(inputs: Inputs) -> Case:
         np.add(out, values, out=out)
 
     return changed(
-        inputs.residual, lambda out: np.copyto(out, reference.add(out, table[codes])), call
+        inputs, inputs.residual, lambda out: np.copyto(out, reference.add(out, table[codes])), call
     )
 
 
 def _torch_natural_add(inputs: Inputs) -> Case:
-    torch = import_torch()
     codes, table = inputs.codes(8), _natural_table()
-    x, values = torch.from_numpy(codes), torch.from_numpy(table)
+    x, values = inputs.tensor(codes), inputs.tensor(table)
     return changed(
+        inputs,
         inputs.residual,
         lambda out: np.copyto(out, reference.add(out, table[codes])),
-        lambda out: torch.from_numpy(out).add_(values[x.int()]),
+        lambda out: out.add_(values[x.int()]),
+        for_torch=True,
     )
 
 
 def _torch_to_fp8(inputs: Inputs) -> Case:
     torch = import_torch()
     array = scaled(inputs)
-    x, out = torch.from_numpy(array), torch.empty(inputs.numel, dtype=torch.float8_e4m3fn)
+    x, out = inputs.tensor(array), torch.empty(inputs.numel, dtype=torch.float8_e4m3fn)
     (expected,) = by_blocks(lambda part: (reference.to_fp8(array[part], "e4m3"),), array.size)
     return Case(lambda: out.copy_(x), lambda result: _other_bits(torch, result, expected))
 
@@ -104,8 +105,8 @@ def _other_bits(torch: Any, result: Any, expected: Bytes) -> int:
 def _torch_from_fp8(inputs: Inputs) -> Case:
     torch = import_torch()
     codes = _numbers(inputs)
-    x, out = torch.from_numpy(codes).view(torch.float8_e4m3fn), torch.empty(inputs.numel)
-    return Case(lambda: out.copy_(x).numpy(), equals(reference.from_fp8(codes, "e4m3")))
+    x, out = inputs.tensor(codes).view(torch.float8_e4m3fn), torch.empty(inputs.numel)
+    return Case(lambda: out.copy_(x), equals(reference.from_fp8(codes, "e4m3")))
 
 
 def _numpy_from_fp8(inputs: Inputs) -> Case:
@@ -125,7 +126,7 @@ def _torch_mx(inputs: Inputs) -> Case:
     torch = import_torch()
     padded = np.zeros((_rows(inputs), MX_BLOCK), np.float32)
     padded.reshape(-1)[: inputs.numel] = inputs.gradient
-    x = torch.from_numpy(padded)
+    x = inputs.tensor(padded)
 
     def call() -> Any:
         _, exponent = torch.frexp(x.abs().amax(1, keepdim=True))
@@ -150,10 +151,10 @@ def _torch_from_mx(inputs: Inputs) -> Case:
     torch = import_torch()
     codes = _numbers(inputs, _rows(inputs) * MX_BLOCK).reshape(-1, MX_BLOCK)
     scales = mx_scales(inputs).reshape(-1, 1)
-    x, exponents = torch.from_numpy(codes).view(torch.float8_e4m3fn), torch.from_numpy(scales)
+    x, exponents = inputs.tensor(codes).view(torch.float8_e4m3fn), inputs.tensor(scales)
 
     def call() -> Any:
-        return torch.ldexp(x.float(), exponents.int() - _BIAS).numpy()
+        return torch.ldexp(x.float(), exponents.int() - _BIAS)
 
     power = np.exp2(scales.astype(np.float32) - _BIAS)
     return Case(call, equals(reference.from_fp8(codes, "e4m3") * power))

@@ -32,18 +32,19 @@ def _in_place(inputs: Inputs, choose: Callable[..., Any]) -> Case:
     """Update momentum and residual in place and choose(residual, top's threshold) from it."""
     torch = import_torch()
     (start, updated, acc), top = expected(inputs)
-    gradient = torch.from_numpy(inputs.gradient)
-    momentum, residual = (torch.from_numpy(x.copy()) for x in (start, inputs.residual))
+    gradient = inputs.tensor(inputs.gradient)
+    starts = [inputs.tensor(x) for x in (start, inputs.residual)]
+    momentum, residual = (x.clone() for x in starts)
     same = same_magnitudes(top.values)
 
     def reset() -> None:
-        np.copyto(momentum.numpy(), start)
-        np.copyto(residual.numpy(), inputs.residual)
+        momentum.copy_(starts[0])
+        residual.copy_(starts[1])
 
     def call() -> Any:
         momentum.mul_(FACTOR).add_(gradient)
         residual.add_(momentum)
-        return momentum.numpy(), residual.numpy(), choose(torch, residual, top.threshold)
+        return momentum, residual, choose(torch, residual, top.threshold)
 
     def wrong(result: Any) -> int:
         return different(result[:2], (updated, acc)) + same(result[2][: inputs.k])

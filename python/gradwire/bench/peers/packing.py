@@ -55,14 +55,13 @@ def _numpy_nibbles(inputs: Inputs) -> Case:
 
 
 def _torch_nibbles(inputs: Inputs) -> Case:
-    torch = import_torch()
     codes = _pairs(inputs)
-    x = torch.from_numpy(codes)
+    x = inputs.tensor(codes)
 
     def call() -> Any:
-        return (x[:, 1] << 4).bitwise_or_(x[:, 0]).numpy()
+        return (x[:, 1] << 4).bitwise_or_(x[:, 0])
 
-    return Case(call, lambda result: _wrong_nibbles(result, codes))
+    return Case(call, lambda result: _wrong_nibbles(result.numpy(), codes))
 
 
 def _wrong_nibbles(packed: Bytes, codes: Bytes) -> int:
@@ -84,10 +83,10 @@ def _numpy_from_nibbles(inputs: Inputs) -> Case:
 def _torch_from_nibbles(inputs: Inputs) -> Case:
     torch = import_torch()
     codes = _pairs(inputs)
-    data = torch.from_numpy(codes[:, 0] | codes[:, 1] << 4)
+    data = inputs.tensor(codes[:, 0] | codes[:, 1] << 4)
 
     def call() -> Any:
-        return torch.stack((data & 15, data >> 4), dim=1).view(-1).numpy()
+        return torch.stack((data & 15, data >> 4), dim=1).view(-1)
 
     return Case(call, equals(codes.reshape(-1)))
 

@@ -27,7 +27,7 @@ def _tensors(inputs: Inputs, *vectors: Floats) -> tuple[Any, Any]:
     rows = -(-inputs.numel // BLOCK)
     padded = [torch.zeros(rows, BLOCK) for _ in vectors]
     for tensor, vector in zip(padded, vectors, strict=True):
-        tensor.view(-1)[: inputs.numel] = torch.from_numpy(vector)
+        tensor.view(-1)[: inputs.numel] = inputs.tensor(vector)
     return torch, padded
 
 

@@ -31,8 +31,7 @@ def same_magnitudes(values: Floats) -> Callable[[Any], int]:
 
 
 def _torch_threshold(inputs: Inputs) -> Case:
-    torch = import_torch()
-    x, threshold = torch.from_numpy(inputs.acc), inputs.kth
+    x, threshold = inputs.tensor(inputs.acc), inputs.kth
 
     def call() -> Any:
         indices = (x.abs() >= threshold).nonzero().squeeze(1)
@@ -55,7 +54,7 @@ def _numpy_threshold(inputs: Inputs) -> Case:
 
 def _torch_topk(inputs: Inputs) -> Case:
     torch = import_torch()
-    x, k = torch.from_numpy(inputs.acc), inputs.k
+    x, k = inputs.tensor(inputs.acc), inputs.k
     magnitudes = torch.empty_like(x)
     best = (torch.empty(k), torch.empty(k, dtype=torch.int64))
     values = torch.empty(k)
@@ -93,7 +92,7 @@ def _numpy_partition(inputs: Inputs) -> Case:
 
 def _torch_compensate_threshold(inputs: Inputs) -> Case:
     torch = import_torch()
-    gradient, residual = (torch.from_numpy(x) for x in (inputs.gradient, inputs.residual))
+    gradient, residual = (inputs.tensor(x) for x in (inputs.gradient, inputs.residual))
     acc, threshold = torch.empty_like(gradient), inputs.kth
 
     def call() -> Any:
@@ -110,7 +109,7 @@ def _torch_residual_threshold(inputs: Inputs) -> Case:
     The residual is what was accumulated less what was sent, and what was sent is made dense.
     """
     torch = import_torch()
-    gradient, old = (torch.from_numpy(x) for x in (inputs.gradient, inputs.residual))
+    gradient, old = (inputs.tensor(x) for x in (inputs.gradient, inputs.residual))
     threshold = inputs.kth
     same = _same_selection(inputs)
 
@@ -132,7 +131,7 @@ def _torch_residual_threshold(inputs: Inputs) -> Case:
 
 def _torch_compensate_topk(inputs: Inputs) -> Case:
     torch = import_torch()
-    gradient, residual = (torch.from_numpy(x) for x in (inputs.gradient, inputs.residual))
+    gradient, residual = (inputs.tensor(x) for x in (inputs.gradient, inputs.residual))
     acc, magnitudes, k = torch.empty_like(gradient), torch.empty_like(gradient), inputs.k
     best = (torch.empty(k), torch.empty(k, dtype=torch.int64))
     values = torch.empty(k)

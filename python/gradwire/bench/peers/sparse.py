@@ -23,16 +23,17 @@ def _numpy_clear(inputs: Inputs) -> Case:
     def call(x: Floats) -> None:
         x[indices] = 0.0
 
-    return changed(inputs.acc, call, call)
+    return changed(inputs, inputs.acc, call, call)
 
 
 def _torch_clear(inputs: Inputs) -> Case:
-    torch = import_torch()
-    indices = torch.from_numpy(inputs.top.indices.astype(np.int64))
+    indices = inputs.tensor(inputs.top.indices.astype(np.int64))
     return changed(
+        inputs,
         inputs.acc,
         lambda x: reference.clear(x, inputs.top.indices),
-        lambda x: torch.from_numpy(x).index_fill_(0, indices, 0.0),
+        lambda x: x.index_fill_(0, indices, 0.0),
+        for_torch=True,
     )
 
 
@@ -42,29 +43,29 @@ def _numpy_scatter(inputs: Inputs) -> Case:
     def call(x: Floats) -> None:
         x[indices] = values
 
-    return changed(inputs.gradient, call, call)
+    return changed(inputs, inputs.gradient, call, call)
 
 
 def _torch_scatter(inputs: Inputs) -> Case:
-    torch = import_torch()
-    indices = torch.from_numpy(inputs.top.indices.astype(np.int64))
-    values = torch.from_numpy(inputs.top.values)
+    indices, values = _top(inputs)
     return changed(
+        inputs,
         inputs.gradient,
         lambda x: reference.scatter(x, inputs.top.indices, inputs.top.values),
-        lambda x: torch.from_numpy(x).scatter_(0, indices, values),
+        lambda x: x.scatter_(0, indices, values),
+        for_torch=True,
     )
 
 
 def _torch_adding(method: str) -> Callable[[Inputs], Case]:
     def prepare(inputs: Inputs) -> Case:
-        torch = import_torch()
-        indices = torch.from_numpy(inputs.top.indices.astype(np.int64))
-        values = torch.from_numpy(inputs.top.values)
+        indices, values = _top(inputs)
         return changed(
+            inputs,
             inputs.gradient,
             lambda x: reference.scatter_add(x, inputs.top.indices, inputs.top.values),
-            lambda x: getattr(torch.from_numpy(x), method)(0, indices, values),
+            lambda x: getattr(x, method)(0, indices, values),
+            for_torch=True,
         )
 
     return prepare
@@ -73,6 +74,7 @@ def _torch_adding(method: str) -> Callable[[Inputs], Case]:
 def _numpy_add_at(inputs: Inputs) -> Case:
     indices, values = inputs.top.indices.astype(np.intp), inputs.top.values
     return changed(
+        inputs,
         inputs.gradient,
         lambda x: reference.scatter_add(x, inputs.top.indices, values),
         lambda x: np.add.at(x, indices, values),
@@ -81,7 +83,7 @@ def _numpy_add_at(inputs: Inputs) -> Case:
 
 def _torch_coalesce(count: int, inputs: Inputs) -> Case:
     torch = import_torch()
-    indices, values = _tensors(torch, *inputs.chunks(count))
+    indices, values = _tensors(inputs, *inputs.chunks(count))
     expected = reference.merge(*inputs.chunks(count))
 
     def call() -> Any:
@@ -101,7 +103,7 @@ def _torch_coalesce(count: int, inputs: Inputs) -> Case:
 
 def _torch_dense_sum(count: int, inputs: Inputs) -> Case:
     torch = import_torch()
-    indices, values = _tensors(torch, *inputs.chunks(count))
+    indices, values = _tensors(inputs, *inputs.chunks(count))
     union, sums = reference.merge(*inputs.chunks(count))
     total = torch.empty(inputs.numel)
 
@@ -128,18 +130,21 @@ def _numpy_intersect(inputs: Inputs) -> Case:
 
 def _torch_isin(inputs: Inputs) -> Case:
     torch = import_torch()
-    first, second = _tensors(torch, *inputs.chunks(2))[0]
+    first, second = _tensors(inputs, *inputs.chunks(2))[0]
     expected = reference.intersect(*inputs.chunks(2)[0])[0].astype(np.int64)
-    return Case(
-        lambda: first[torch.isin(first, second, assume_unique=True)].numpy(), equals(expected)
-    )
+    return Case(lambda: first[torch.isin(first, second, assume_unique=True)], equals(expected))
 
 
-def _tensors(torch: Any, indices: list[Indices], values: list[Floats]) -> tuple[Any, Any]:
+def _tensors(inputs: Inputs, indices: list[Indices], values: list[Floats]) -> tuple[Any, Any]:
     return (
-        [torch.from_numpy(chunk.astype(np.int64)) for chunk in indices],
-        [torch.from_numpy(chunk) for chunk in values],
+        [inputs.tensor(chunk.astype(np.int64)) for chunk in indices],
+        [inputs.tensor(chunk) for chunk in values],
     )
+
+
+def _top(inputs: Inputs) -> tuple[Any, Any]:
+    (indices,), (values,) = _tensors(inputs, [inputs.top.indices], [inputs.top.values])
+    return indices, values
 
 
 CLEAR = (

@@ -24,13 +24,13 @@ def _numpy_isfinite(inputs: Inputs) -> Case:
 
 def _torch_isfinite(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.gradient)
+    x = inputs.tensor(inputs.gradient)
     return Case(lambda: bool(torch.isfinite(x).all()), equals(True))
 
 
 def _torch_absmax(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.gradient)
+    x = inputs.tensor(inputs.gradient)
     out = torch.empty_like(x)
 
     def call() -> float:
@@ -42,7 +42,7 @@ def _torch_absmax(inputs: Inputs) -> Case:
 
 def _torch_aminmax(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.gradient)
+    x = inputs.tensor(inputs.gradient)
 
     def call() -> float:
         least, most = torch.aminmax(x)
@@ -58,7 +58,7 @@ def _numpy_minmax(inputs: Inputs) -> Case:
 
 def _torch_norm(order: int, dtype: str, inputs: Inputs) -> Case:
     torch = import_torch()
-    x, added = torch.from_numpy(inputs.gradient), getattr(torch, dtype)
+    x, added = inputs.tensor(inputs.gradient), getattr(torch, dtype)
     return Case(
         lambda: float(torch.linalg.vector_norm(x, order, dtype=added)),
         _near_norm(order, inputs),
@@ -89,7 +89,7 @@ def _numpy_bincount(shift: int, bits: int, inputs: Inputs) -> Case:
 
 def _torch_bincount(shift: int, bits: int, inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.acc).view(torch.int32)
+    x = inputs.tensor(inputs.acc).view(torch.int32)
 
     def call() -> Any:
         return torch.bincount((x & _MAGNITUDE) >> shift, minlength=1 << bits)
@@ -105,7 +105,7 @@ def _same_counts(shift: int, bits: int, inputs: Inputs) -> Any:
 
 def _torch_kthvalue(inputs: Inputs) -> Case:
     torch = import_torch()
-    x = torch.from_numpy(inputs.acc)
+    x = inputs.tensor(inputs.acc)
     magnitudes = torch.empty_like(x)
 
     def call() -> float:

@@ -12,40 +12,44 @@ from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import arithmetic as peers
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
 
 _FACTOR = peers.FACTOR
 _HADAMARD = peers.HADAMARD
 
 
 def _add(inputs: Inputs) -> Case:
-    out = aligned(inputs.numel)
-    return Case(lambda: kernels.add(inputs.residual, inputs.gradient, out), equals(inputs.acc))
+    residual, gradient = inputs.put(inputs.residual), inputs.put(inputs.gradient)
+    out = inputs.room(inputs.numel)
+    return Case(lambda: kernels.add(residual, gradient, out), equals(inputs.acc))
 
 
 def _scale(inputs: Inputs) -> Case:
-    x, out = inputs.gradient, aligned(inputs.numel)
+    x, out = inputs.put(inputs.gradient), inputs.room(inputs.numel)
 
     def wrong(result: Any) -> int:
-        return different_in_blocks(lambda part: reference.scale(part, _FACTOR), x, result)
+        return different_in_blocks(
+            lambda part: reference.scale(part, _FACTOR), inputs.gradient, result
+        )
 
     return Case(lambda: kernels.scale(x, _FACTOR, out), wrong)
 
 
 def _scale_add(inputs: Inputs) -> Case:
+    x = inputs.put(inputs.gradient)
     return changed(
+        inputs,
         inputs.residual,
         lambda out: np.copyto(out, reference.scale_add(inputs.gradient, _FACTOR, out)),
-        lambda out: kernels.scale_add(inputs.gradient, _FACTOR, out),
+        lambda out: kernels.scale_add(x, _FACTOR, out),
     )
 
 
 def _hadamard(inputs: Inputs) -> Case:
-    x = peers.whole_blocks(inputs)
-    out = aligned(x.size)
+    whole = peers.whole_blocks(inputs)
+    x, out = inputs.put(whole), inputs.room(whole.size)
 
     def wrong(result: Any) -> int:
-        return different_in_blocks(lambda part: reference.hadamard(part, _HADAMARD), x, result)
+        return different_in_blocks(lambda part: reference.hadamard(part, _HADAMARD), whole, result)
 
     return Case(lambda: kernels.hadamard(x, _HADAMARD, out=out), wrong)
 

@@ -11,27 +11,26 @@ from gradwire.bench.peers import bfloat16 as peers
 from gradwire.bench.peers import in_bfloat16
 from gradwire.bench.row import Case, Row
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
 
 _ENTRY = 8  # bytes: an index and a value
 
 
 def _topk(inputs: Inputs) -> Case:
-    x, wide = in_bfloat16(inputs.gradient)
+    x, wide = in_bfloat16(inputs, inputs.gradient)
     expected = topk_in_blocks(wide, inputs.k, sampled_floor(wide, inputs.k))
-    entries = aligned(inputs.k, "uint32"), aligned(inputs.k)
+    entries = inputs.room(inputs.k, "uint32"), inputs.room(inputs.k)
     return Case(lambda: kernels.topk(x, inputs.k, *entries), equals(expected))
 
 
 def _compensate_topk(inputs: Inputs) -> Case:
-    gradient, wide = in_bfloat16(inputs.gradient)
+    gradient, wide = in_bfloat16(inputs, inputs.gradient)
     sums = reference.add(inputs.residual, wide)
     expected = (sums, topk_in_blocks(sums, inputs.k, sampled_floor(sums, inputs.k)))
-    acc = aligned(sums.size)
-    entries = aligned(inputs.k, "uint32"), aligned(inputs.k)
+    residual, acc = inputs.put(inputs.residual), inputs.room(sums.size)
+    entries = inputs.room(inputs.k, "uint32"), inputs.room(inputs.k)
 
     def call() -> Any:
-        return acc, kernels.compensate_topk(gradient, inputs.residual, inputs.k, 0.0, acc, *entries)
+        return acc, kernels.compensate_topk(gradient, residual, inputs.k, 0.0, acc, *entries)
 
     return Case(call, equals(expected))
 

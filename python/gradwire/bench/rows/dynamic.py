@@ -11,15 +11,16 @@ from gradwire.bench.checks import by_blocks, equals
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
 
 _BLOCK = 256
 
 
 def _quantize(inputs: Inputs) -> Case:
-    x = inputs.gradient
-    expected = by_blocks(lambda part: reference.quantize_dynamic(x[part], _BLOCK), x.size)
-    codes, scales = (aligned(each.size, each.dtype.name) for each in expected)
+    x = inputs.put(inputs.gradient)
+    expected = by_blocks(
+        lambda part: reference.quantize_dynamic(inputs.gradient[part], _BLOCK), inputs.numel
+    )
+    codes, scales = (inputs.room(each.size, each.dtype.name) for each in expected)
     return Case(
         lambda: kernels.quantize_dynamic(x, _BLOCK, out_codes=codes, out_scales=scales),
         equals(expected),
@@ -36,10 +37,12 @@ def _dequantize_add(inputs: Inputs) -> Case:
         reference.dequantize_dynamic_add(codes[part], mine, _BLOCK, out)
         return (out,)
 
+    message = inputs.put(codes), inputs.put(scales)
     return changed(
+        inputs,
         inputs.residual,
         lambda x: np.copyto(x, by_blocks(specify, x.size)[0]),
-        lambda x: kernels.dequantize_dynamic_add(codes, scales, _BLOCK, x),
+        lambda x: kernels.dequantize_dynamic_add(*message, _BLOCK, x),
     )
 
 

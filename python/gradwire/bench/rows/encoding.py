@@ -12,29 +12,28 @@ from gradwire.bench.inputs import Bytes, Indices, Inputs
 from gradwire.bench.peers import encoding as peers
 from gradwire.bench.row import Case, Peer, Row
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
 
 _SEED, _KEY, _STEP = 1, 2, 3
 
 
 def _to_bfloat16(inputs: Inputs) -> Case:
-    out = aligned(inputs.numel, "uint16")
+    x, out = inputs.put(inputs.gradient), inputs.room(inputs.numel, "uint16")
 
     def wrong(result: Any) -> int:
         return different_in_blocks(reference.to_bfloat16, inputs.gradient, result)
 
-    return Case(lambda: kernels.to_bfloat16(inputs.gradient, out), wrong)
+    return Case(lambda: kernels.to_bfloat16(x, out), wrong)
 
 
 def _from_bfloat16(inputs: Inputs) -> Case:
     # The upper halves of float32 are bfloat16 bits, if not rounded ones.
     bits = (inputs.gradient.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
-    out = aligned(inputs.numel)
+    x, out = inputs.put(bits), inputs.room(inputs.numel)
 
     def wrong(result: Any) -> int:
         return different_in_blocks(reference.from_bfloat16, bits, result)
 
-    return Case(lambda: kernels.from_bfloat16(bits, out), wrong)
+    return Case(lambda: kernels.from_bfloat16(x, out), wrong)
 
 
 def _message(codec: str, inputs: Inputs) -> Bytes:
@@ -42,8 +41,9 @@ def _message(codec: str, inputs: Inputs) -> Bytes:
 
 
 def _encode(codec: str, inputs: Inputs) -> Case:
-    indices, numel = inputs.top.indices, inputs.numel
-    out = aligned(kernels.max_encoded_size(indices.size, numel, codec), "uint8")
+    count, numel = inputs.top.indices.size, inputs.numel
+    indices = inputs.put(inputs.top.indices)
+    out = inputs.room(kernels.max_encoded_size(count, numel, codec), "uint8")
     return Case(
         lambda: kernels.encode_indices(indices, 0, numel, codec, out),
         equals(_message(codec, inputs)),
@@ -52,8 +52,8 @@ def _encode(codec: str, inputs: Inputs) -> Case:
 
 def _decode(codec: str, inputs: Inputs) -> Case:
     indices, numel = inputs.top.indices, inputs.numel
-    data = _message(codec, inputs)
-    out = aligned(indices.size, "uint32")
+    data = inputs.put(_message(codec, inputs))
+    out = inputs.room(indices.size, "uint32")
     return Case(
         lambda: kernels.decode_indices(data, indices.size, 0, numel, codec, out), equals(indices)
     )
@@ -84,7 +84,7 @@ def _codec_rows(
 
 
 def _random_indices(inputs: Inputs) -> Case:
-    out = aligned(inputs.k, "uint32")
+    out = inputs.room(inputs.k, "uint32")
     return Case(
         lambda: kernels.random_indices(inputs.numel, inputs.k, _SEED, _KEY, _STEP, out),
         equals(_drawn(inputs)),
@@ -93,7 +93,7 @@ def _random_indices(inputs: Inputs) -> Case:
 
 def _random_bits(inputs: Inputs) -> Case:
     stream = kernels.RandomStream(_SEED, _KEY, _STEP)
-    out = aligned(inputs.numel, "uint16")
+    out = inputs.room(inputs.numel, "uint16")
 
     def specify(part: slice) -> Any:
         size = part.stop - part.start

@@ -12,7 +12,6 @@ from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import minifloats as peers
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
 
 _FORMAT = "e4m3"
 _MX_BLOCK = peers.MX_BLOCK
@@ -20,14 +19,15 @@ _SEED, _KEY, _STEP = 1, 2, 3
 
 
 def _quantize_natural(inputs: Inputs) -> Case:
-    x, out = inputs.gradient, aligned(inputs.numel, "uint8")
+    x, out = inputs.put(inputs.gradient), inputs.room(inputs.numel, "uint8")
     stream = kernels.RandomStream(_SEED, _KEY, _STEP)
 
     def expect(part: slice) -> Any:
-        return (reference.quantize_natural(x[part], stream._replace(first=part.start))[0],)
+        mine = stream._replace(first=part.start)
+        return (reference.quantize_natural(inputs.gradient[part], mine)[0],)
 
-    (codes,) = by_blocks(expect, x.size)
-    expected = (codes, reference.finite_check(x))
+    (codes,) = by_blocks(expect, inputs.numel)
+    expected = (codes, reference.finite_check(inputs.gradient))
     return Case(lambda: kernels.quantize_natural(x, stream, out), equals(expected))
 
 
@@ -39,32 +39,38 @@ def _dequantize_natural_add(inputs: Inputs) -> Case:
         reference.dequantize_natural_add(codes[part], out)
         return (out,)
 
+    message = inputs.put(codes)
     return changed(
+        inputs,
         inputs.residual,
         lambda x: np.copyto(x, by_blocks(specify, x.size)[0]),
-        lambda x: kernels.dequantize_natural_add(codes, x),
+        lambda x: kernels.dequantize_natural_add(message, x),
     )
 
 
 def _to_fp8(inputs: Inputs) -> Case:
-    x, out = peers.scaled(inputs), aligned(inputs.numel, "uint8")
-    (expected,) = by_blocks(lambda part: (reference.to_fp8(x[part], _FORMAT),), x.size)
+    scaled = peers.scaled(inputs)
+    x, out = inputs.put(scaled), inputs.room(inputs.numel, "uint8")
+    (expected,) = by_blocks(lambda part: (reference.to_fp8(scaled[part], _FORMAT),), scaled.size)
     return Case(lambda: kernels.to_fp8(x, _FORMAT, out), equals(expected))
 
 
 def _from_fp8(inputs: Inputs) -> Case:
-    codes, out = inputs.codes(8), aligned(inputs.numel)
+    codes = inputs.codes(8)
+    x, out = inputs.put(codes), inputs.room(inputs.numel)
 
     def wrong(result: Any) -> int:
         return different_in_blocks(lambda part: reference.from_fp8(part, _FORMAT), codes, result)
 
-    return Case(lambda: kernels.from_fp8(codes, _FORMAT, out), wrong)
+    return Case(lambda: kernels.from_fp8(x, _FORMAT, out), wrong)
 
 
 def _quantize_mx(inputs: Inputs) -> Case:
-    x = inputs.gradient
-    expected = by_blocks(lambda part: reference.quantize_mx(x[part], _FORMAT), x.size)
-    codes, scales = (aligned(each.size, "uint8") for each in expected)
+    x = inputs.put(inputs.gradient)
+    expected = by_blocks(
+        lambda part: reference.quantize_mx(inputs.gradient[part], _FORMAT), inputs.numel
+    )
+    codes, scales = (inputs.room(each.size, "uint8") for each in expected)
     return Case(
         lambda: kernels.quantize_mx(x, _FORMAT, out_codes=codes, out_scales=scales),
         equals(expected),
@@ -73,7 +79,7 @@ def _quantize_mx(inputs: Inputs) -> Case:
 
 def _dequantize_mx(inputs: Inputs) -> Case:
     codes, scales = inputs.codes(8, -(-inputs.numel // 8) * 8), peers.mx_scales(inputs)
-    out = aligned(inputs.numel)
+    message, out = (inputs.put(codes), inputs.put(scales)), inputs.room(inputs.numel)
 
     def expect(part: slice) -> Any:
         block = slice(part.start // _MX_BLOCK, -(-part.stop // _MX_BLOCK))
@@ -82,7 +88,7 @@ def _dequantize_mx(inputs: Inputs) -> Case:
 
     (expected,) = by_blocks(expect, inputs.numel)
     return Case(
-        lambda: kernels.dequantize_mx(codes, scales, inputs.numel, _FORMAT, out), equals(expected)
+        lambda: kernels.dequantize_mx(*message, inputs.numel, _FORMAT, out), equals(expected)
     )
 
 

@@ -11,29 +11,31 @@ from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import momentum as peers
 from gradwire.bench.row import Case, Row
 from gradwire.kernels import Selected
-from gradwire.kernels.arrays import aligned
 
 _ENTRY = 8  # bytes: an index and a value
 
 
-def _case(vectors: Any, expected: Selected, call: Callable[..., Any]) -> Case:
-    """Return the case of call(momentum, out_momentum, out_acc, indices, values)."""
+def _case(inputs: Inputs, vectors: Any, expected: Selected, call: Callable[..., Any]) -> Case:
+    """Return the case of call(gradient, momentum, residual, *outputs), which selects.
+
+    outputs: momentum, acc, indices, values.
+    """
     momentum, *expected_vectors = vectors
-    out = [aligned(momentum.size) for _ in range(2)]
-    entries = aligned(expected.found, "uint32"), aligned(expected.found)
-    return Case(
-        lambda: (*out, call(momentum, *out, *entries)), equals((*expected_vectors, expected))
-    )
+    own = [inputs.put(x) for x in (inputs.gradient, momentum, inputs.residual)]
+    out = [inputs.room(momentum.size) for _ in range(2)]
+    entries = inputs.room(expected.found, "uint32"), inputs.room(expected.found)
+    return Case(lambda: (*out, call(*own, *out, *entries)), equals((*expected_vectors, expected)))
 
 
 def _momentum_select(inputs: Inputs) -> Case:
     vectors, top = peers.expected(inputs)
     expected = select_in_blocks(vectors[2], top.threshold)
     return _case(
+        inputs,
         vectors,
         expected,
-        lambda momentum, *out: kernels.momentum_select(
-            inputs.gradient, momentum, inputs.residual, peers.FACTOR, top.threshold, *out
+        lambda gradient, momentum, residual, *out: kernels.momentum_select(
+            gradient, momentum, residual, peers.FACTOR, top.threshold, *out
         ),
     )
 
@@ -41,10 +43,11 @@ def _momentum_select(inputs: Inputs) -> Case:
 def _momentum_topk(inputs: Inputs) -> Case:
     vectors, top = peers.expected(inputs)
     return _case(
+        inputs,
         vectors,
         top,
-        lambda momentum, *out: kernels.momentum_topk(
-            inputs.gradient, momentum, inputs.residual, peers.FACTOR, inputs.k, 0.0, *out
+        lambda gradient, momentum, residual, *out: kernels.momentum_topk(
+            gradient, momentum, residual, peers.FACTOR, inputs.k, 0.0, *out
         ),
     )
 

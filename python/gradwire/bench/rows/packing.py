@@ -10,7 +10,6 @@ from gradwire.bench.inputs import Bytes, Inputs
 from gradwire.bench.peers import packing as peers
 from gradwire.bench.row import Case, Peer, Row
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
 
 
 def _packed(codes: Bytes, bits: int) -> Bytes:
@@ -22,26 +21,26 @@ def _packed(codes: Bytes, bits: int) -> Bytes:
 def _pack_bits(bits: int, inputs: Inputs) -> Case:
     codes = inputs.codes(bits)
     expected = _packed(codes, bits)
-    out = aligned(expected.size, "uint8")
-    return Case(lambda: kernels.pack_bits(codes, bits, out), equals(expected))
+    x, out = inputs.put(codes), inputs.room(expected.size, "uint8")
+    return Case(lambda: kernels.pack_bits(x, bits, out), equals(expected))
 
 
 def _unpack_bits(bits: int, inputs: Inputs) -> Case:
     codes = inputs.codes(bits)
-    data, out = _packed(codes, bits), aligned(codes.size, "uint8")
+    data, out = inputs.put(_packed(codes, bits)), inputs.room(codes.size, "uint8")
     return Case(lambda: kernels.unpack_bits(data, codes.size, bits, out), equals(codes))
 
 
 def _pack_base3(inputs: Inputs) -> Case:
     trits = peers.trits(inputs)
     expected = reference.pack_base3(trits)
-    out = aligned(expected.size, "uint8")
-    return Case(lambda: kernels.pack_base3(trits, out), equals(expected))
+    x, out = inputs.put(trits), inputs.room(expected.size, "uint8")
+    return Case(lambda: kernels.pack_base3(x, out), equals(expected))
 
 
 def _unpack_base3(inputs: Inputs) -> Case:
     trits = peers.trits(inputs)
-    data, out = reference.pack_base3(trits), aligned(trits.size, "uint8")
+    data, out = inputs.put(reference.pack_base3(trits)), inputs.room(trits.size, "uint8")
     return Case(lambda: kernels.unpack_base3(data, trits.size, out), equals(trits))
 
 

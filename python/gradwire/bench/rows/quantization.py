@@ -13,7 +13,6 @@ from gradwire.bench.inputs import Bytes, Floats, Inputs
 from gradwire.bench.peers import quantization as peers
 from gradwire.bench.row import Case, Peer, Row, changed
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
 
 _BLOCK = peers.BLOCK
 _SIGN = 1  # bit
@@ -34,18 +33,18 @@ def _code_bytes(bits: int, inputs: Inputs) -> int:
 
 def _outputs(bits: int, inputs: Inputs) -> dict[str, Any]:
     return {
-        "out_codes": aligned(_code_bytes(bits, inputs), "uint8"),
-        "out_scales": aligned(_scales(inputs)),
+        "out_codes": inputs.room(_code_bytes(bits, inputs), "uint8"),
+        "out_scales": inputs.room(_scales(inputs)),
     }
 
 
 def _quantize(bits: int, stochastic: bool, inputs: Inputs) -> Case:
-    x, outputs, random = inputs.gradient, _outputs(bits, inputs), _stream(stochastic)
+    x, outputs, random = inputs.put(inputs.gradient), _outputs(bits, inputs), _stream(stochastic)
     expected = by_blocks(
         lambda part: reference.quantize(
-            x[part], bits, _BLOCK, random=_stream(stochastic, part.start)
+            inputs.gradient[part], bits, _BLOCK, random=_stream(stochastic, part.start)
         ),
-        x.size,
+        inputs.numel,
     )
     return Case(
         lambda: kernels.quantize(x, bits, _BLOCK, random=random, **outputs), equals(expected)
@@ -53,8 +52,10 @@ def _quantize(bits: int, stochastic: bool, inputs: Inputs) -> Case:
 
 
 def _quantize_sign(inputs: Inputs) -> Case:
-    x, outputs = inputs.gradient, _outputs(_SIGN, inputs)
-    expected = by_blocks(lambda part: reference.quantize_sign(x[part], _BLOCK), x.size)
+    x, outputs = inputs.put(inputs.gradient), _outputs(_SIGN, inputs)
+    expected = by_blocks(
+        lambda part: reference.quantize_sign(inputs.gradient[part], _BLOCK), inputs.numel
+    )
     return Case(lambda: kernels.quantize_sign(x, _BLOCK, **outputs), equals(expected))
 
 
@@ -63,14 +64,15 @@ def _compensated(
 ) -> Case:
     """Return the case of call(gradient, residual, error, outputs), which returns the codes."""
     gradient, residual = inputs.gradient, inputs.residual
-    outputs, error = _outputs(bits, inputs), aligned(gradient.size)
+    outputs, error = _outputs(bits, inputs), inputs.room(gradient.size)
+    own = inputs.put(gradient), inputs.put(residual)
 
     def expect(part: slice) -> Any:
         left: Floats = np.empty(part.stop - part.start, np.float32)
         return *specify(gradient[part], residual[part], left, part.start), left
 
     expected = by_blocks(expect, inputs.numel)
-    return Case(lambda: (*call(gradient, residual, error, outputs), error), equals(expected))
+    return Case(lambda: (*call(*own, error, outputs), error), equals(expected))
 
 
 def _compensate_quantize(bits: int, stochastic: bool, inputs: Inputs) -> Case:
@@ -107,6 +109,10 @@ def _message(bits: int, inputs: Inputs) -> tuple[Bytes, Floats]:
     return codes, np.maximum.reduceat(np.abs(inputs.gradient), starts)
 
 
+def _put(inputs: Inputs, message: tuple[Bytes, Floats]) -> tuple[Any, Any]:
+    return inputs.put(message[0]), inputs.put(message[1])
+
+
 def _parts(bits: int, message: tuple[Bytes, Floats], part: slice) -> tuple[Bytes, Floats]:
     """Return codes and scales of a part of a vector that begins with a chunk and a block."""
     codes, scales = message
@@ -117,7 +123,8 @@ def _parts(bits: int, message: tuple[Bytes, Floats], part: slice) -> tuple[Bytes
 
 
 def _dequantize(bits: int, inputs: Inputs) -> Case:
-    message, out = _message(bits, inputs), aligned(inputs.numel)
+    message, out = _message(bits, inputs), inputs.room(inputs.numel)
+    own = _put(inputs, message)
 
     def expect(part: slice) -> Any:
         codes, scales = _parts(bits, message, part)
@@ -125,12 +132,13 @@ def _dequantize(bits: int, inputs: Inputs) -> Case:
 
     (expected,) = by_blocks(expect, inputs.numel)
     return Case(
-        lambda: kernels.dequantize(*message, inputs.numel, bits, _BLOCK, out=out), equals(expected)
+        lambda: kernels.dequantize(*own, inputs.numel, bits, _BLOCK, out=out), equals(expected)
     )
 
 
 def _dequantize_add(bits: int, inputs: Inputs) -> Case:
     message = _message(bits, inputs)
+    own = _put(inputs, message)
 
     def specify(part: slice) -> Any:
         out = inputs.residual[part].copy()
@@ -138,18 +146,21 @@ def _dequantize_add(bits: int, inputs: Inputs) -> Case:
         return (out,)
 
     return changed(
+        inputs,
         inputs.residual,
         lambda x: np.copyto(x, by_blocks(specify, x.size)[0]),
-        lambda x: kernels.dequantize_add(*message, bits, _BLOCK, x),
+        lambda x: kernels.dequantize_add(*own, bits, _BLOCK, x),
     )
 
 
 def _dequantize_sign_add(inputs: Inputs) -> Case:
     message = _message(_SIGN, inputs)
+    own = _put(inputs, message)
     return changed(
+        inputs,
         inputs.residual,
         lambda x: reference.dequantize_sign_add(*message, _BLOCK, x),
-        lambda x: kernels.dequantize_sign_add(*message, _BLOCK, x),
+        lambda x: kernels.dequantize_sign_add(*own, _BLOCK, x),
     )
 
 

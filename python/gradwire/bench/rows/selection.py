@@ -6,49 +6,50 @@ from typing import Any
 
 from gradwire import kernels
 from gradwire.bench.checks import different, equals, select_in_blocks
-from gradwire.bench.inputs import Floats, Indices, Inputs, copied
+from gradwire.bench.inputs import Inputs, copied
 from gradwire.bench.peers import selection as peers
 from gradwire.bench.row import Case, Row
-from gradwire.kernels.arrays import aligned
 
 _ENTRY = 8  # bytes: an index and a value
 
 
-def _entries(size: int) -> tuple[Indices, Floats]:
-    return aligned(size, "uint32"), aligned(size)
+def _entries(inputs: Inputs, size: int) -> tuple[Any, Any]:
+    return inputs.room(size, "uint32"), inputs.room(size)
+
+
+def _vectors(inputs: Inputs) -> tuple[Any, Any]:
+    return inputs.put(inputs.gradient), inputs.put(inputs.residual)
 
 
 def _select(inputs: Inputs) -> Case:
     expected = select_in_blocks(inputs.acc, inputs.kth)
-    entries = _entries(expected.found)
-    return Case(lambda: kernels.select(inputs.acc, inputs.kth, *entries), equals(expected))
+    x, entries = inputs.put(inputs.acc), _entries(inputs, expected.found)
+    return Case(lambda: kernels.select(x, inputs.kth, *entries), equals(expected))
 
 
 def _topk(inputs: Inputs) -> Case:
-    entries = _entries(inputs.k)
-    return Case(lambda: kernels.topk(inputs.acc, inputs.k, *entries), equals(inputs.top))
+    x, entries = inputs.put(inputs.acc), _entries(inputs, inputs.k)
+    return Case(lambda: kernels.topk(x, inputs.k, *entries), equals(inputs.top))
 
 
 def _compensate_select(inputs: Inputs) -> Case:
     expected = select_in_blocks(inputs.acc, inputs.kth)
-    acc, entries = aligned(inputs.numel), _entries(expected.found)
+    vectors, acc = _vectors(inputs), inputs.room(inputs.numel)
+    entries = _entries(inputs, expected.found)
 
     def call() -> Any:
-        return acc, kernels.compensate_select(
-            inputs.gradient, inputs.residual, inputs.kth, acc, *entries
-        )
+        return acc, kernels.compensate_select(*vectors, inputs.kth, acc, *entries)
 
     return Case(call, equals((inputs.acc, expected)))
 
 
 def _compensate_select_clear(inputs: Inputs) -> Case:
     expected = select_in_blocks(inputs.acc, inputs.kth)
-    acc, entries = aligned(inputs.numel), _entries(expected.found)
+    vectors, acc = _vectors(inputs), inputs.room(inputs.numel)
+    entries = _entries(inputs, expected.found)
 
     def call() -> Any:
-        found = kernels.compensate_select(
-            inputs.gradient, inputs.residual, inputs.kth, acc, *entries
-        )
+        found = kernels.compensate_select(*vectors, inputs.kth, acc, *entries)
         kernels.clear(acc, found.indices)
         return acc, found
 
@@ -61,12 +62,11 @@ def _compensate_select_clear(inputs: Inputs) -> Case:
 
 
 def _compensate_topk(inputs: Inputs, floor: float) -> Case:
-    acc, entries = aligned(inputs.numel), _entries(inputs.k)
+    vectors, acc = _vectors(inputs), inputs.room(inputs.numel)
+    entries = _entries(inputs, inputs.k)
 
     def call() -> Any:
-        return acc, kernels.compensate_topk(
-            inputs.gradient, inputs.residual, inputs.k, floor, acc, *entries
-        )
+        return acc, kernels.compensate_topk(*vectors, inputs.k, floor, acc, *entries)
 
     return Case(call, equals((inputs.acc, inputs.top)))
 

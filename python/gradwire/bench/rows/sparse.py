@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gradwire import kernels
@@ -10,33 +12,39 @@ from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import sparse as peers
 from gradwire.bench.row import Case, Row, changed
 from gradwire.kernels import reference
-from gradwire.kernels.arrays import aligned
+
+
+def _top(inputs: Inputs) -> tuple[Any, Any]:
+    return inputs.put(inputs.top.indices), inputs.put(inputs.top.values)
 
 
 def _clear(inputs: Inputs) -> Case:
-    indices = inputs.top.indices
+    indices = inputs.put(inputs.top.indices)
     return changed(
+        inputs,
         inputs.acc,
-        lambda x: reference.clear(x, indices),
+        lambda x: reference.clear(x, inputs.top.indices),
         lambda x: kernels.clear(x, indices),
     )
 
 
 def _scatter(inputs: Inputs) -> Case:
-    indices, values = inputs.top.indices, inputs.top.values
+    entries = _top(inputs)
     return changed(
+        inputs,
         inputs.gradient,
-        lambda x: reference.scatter(x, indices, values),
-        lambda x: kernels.scatter(x, indices, values),
+        lambda x: reference.scatter(x, inputs.top.indices, inputs.top.values),
+        lambda x: kernels.scatter(x, *entries),
     )
 
 
 def _scatter_add(inputs: Inputs) -> Case:
-    indices, values = inputs.top.indices, inputs.top.values
+    entries = _top(inputs)
     return changed(
+        inputs,
         inputs.gradient,
-        lambda x: reference.scatter_add(x, indices, values),
-        lambda x: kernels.scatter_add(x, indices, values),
+        lambda x: reference.scatter_add(x, inputs.top.indices, inputs.top.values),
+        lambda x: kernels.scatter_add(x, *entries),
     )
 
 
@@ -46,11 +54,11 @@ def _touched(inputs: Inputs, entry: int) -> int:
 
 
 def _merge(count: int, inputs: Inputs) -> Case:
-    indices, values = inputs.chunks(count)
-    out = aligned(count * inputs.k, "uint32"), aligned(count * inputs.k)
+    indices, values = ([inputs.put(x) for x in chunks] for chunks in inputs.chunks(count))
+    out = inputs.room(count * inputs.k, "uint32"), inputs.room(count * inputs.k)
     return Case(
         lambda: kernels.merge(indices, values, *out),
-        equals(reference.merge(indices, values)),
+        equals(reference.merge(*inputs.chunks(count))),
     )
 
 
@@ -70,11 +78,11 @@ def _merge_row(count: int) -> Row:
 
 
 def _intersect(inputs: Inputs) -> Case:
-    first, second = inputs.chunks(2)[0]
-    out, positions = aligned(inputs.k, "uint32"), aligned(inputs.k, "uint32")
+    first, second = (inputs.put(x) for x in inputs.chunks(2)[0])
+    out, positions = (inputs.room(inputs.k, "uint32") for _ in range(2))
     return Case(
         lambda: kernels.intersect(first, second, out, positions),
-        equals(reference.intersect(first, second)),
+        equals(reference.intersect(*inputs.chunks(2)[0])),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradwire import kernels
 from gradwire.bench.checks import blocks, equals, histogram_in_blocks
 from gradwire.bench.inputs import Inputs
@@ -16,31 +14,32 @@ _SHIFT = 31 - _BITS
 
 
 def _finite_check(inputs: Inputs) -> Case:
-    x = inputs.gradient
-    expected = all(reference.finite_check(x[part]) for part in blocks(inputs.numel))
+    x, gradient = inputs.put(inputs.gradient), inputs.gradient
+    expected = all(reference.finite_check(gradient[part]) for part in blocks(inputs.numel))
     return Case(lambda: kernels.finite_check(x), equals(expected))
 
 
 def _absmax(inputs: Inputs) -> Case:
-    x = inputs.gradient
-    return Case(lambda: kernels.absmax(x), equals(reference.absmax(x)))
+    x = inputs.put(inputs.gradient)
+    return Case(lambda: kernels.absmax(x), equals(reference.absmax(inputs.gradient)))
 
 
 def _norm(order: int, inputs: Inputs) -> Case:
-    x = inputs.gradient
-    return Case(lambda: kernels.norm(x, order), equals(reference.norm(x, order)))
+    x = inputs.put(inputs.gradient)
+    return Case(lambda: kernels.norm(x, order), equals(reference.norm(inputs.gradient, order)))
 
 
 def _histogram(inputs: Inputs) -> Case:
-    counts = np.empty(1 << _BITS, np.uint64)
+    x, counts = inputs.put(inputs.acc), inputs.room(1 << _BITS, "uint64")
     return Case(
-        lambda: kernels.histogram(inputs.acc, _SHIFT, _BITS, out=counts),
+        lambda: kernels.histogram(x, _SHIFT, _BITS, out=counts),
         equals(histogram_in_blocks(inputs.acc, _SHIFT, _BITS)),
     )
 
 
 def _kth_magnitude(inputs: Inputs) -> Case:
-    return Case(lambda: kernels.kth_magnitude(inputs.acc, inputs.k), equals(inputs.kth))
+    x = inputs.put(inputs.acc)
+    return Case(lambda: kernels.kth_magnitude(x, inputs.k), equals(inputs.kth))
 
 
 def _one_read(inputs: Inputs) -> int:
