@@ -1,15 +1,86 @@
 #include "emulation.h"
 
-#include <ucontext.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#if defined(__x86_64__)
+
+// Saves this stack in *own and goes on with another: what a call does not preserve is of no
+// interest. swapcontext asks the system for signal masks each time, which takes most of a test.
+extern "C" void gradwire_switch_stacks(void** own, void* other) noexcept;
+__asm__(
+    ".text\n"
+    ".p2align 4\n"
+    ".hidden gradwire_switch_stacks\n"
+    ".globl gradwire_switch_stacks\n"
+    ".type gradwire_switch_stacks, @function\n"
+    "gradwire_switch_stacks:\n"
+    "    pushq %rbp\n"
+    "    pushq %rbx\n"
+    "    pushq %r12\n"
+    "    pushq %r13\n"
+    "    pushq %r14\n"
+    "    pushq %r15\n"
+    "    movq %rsp, (%rdi)\n"
+    "    movq %rsi, %rsp\n"
+    "    popq %r15\n"
+    "    popq %r14\n"
+    "    popq %r13\n"
+    "    popq %r12\n"
+    "    popq %rbx\n"
+    "    popq %rbp\n"
+    "    ret\n"
+    ".size gradwire_switch_stacks, . - gradwire_switch_stacks\n");
+
+#else
+#include <ucontext.h>
+#endif
+
 namespace gradwire::emulation {
 namespace {
+
+#if defined(__x86_64__)
+
+struct Context {
+    void* stack_pointer;
+};
+
+void prepare(Context& context, char* stack, std::size_t bytes, void (*entry)()) {
+    constexpr std::size_t kSaved = 6;  // registers
+    const auto top = (reinterpret_cast<std::uintptr_t>(stack) + bytes) & ~std::uintptr_t{15};
+    auto* const words = reinterpret_cast<std::uintptr_t*>(top) - 2 - kSaved;
+    for (std::size_t i = 0; i < kSaved; ++i) {
+        words[i] = 0;
+    }
+    words[kSaved] = reinterpret_cast<std::uintptr_t>(entry);
+    words[kSaved + 1] = 0;  // it never returns
+    context.stack_pointer = words;
+}
+
+void switch_to(Context& from, Context& to) {
+    gradwire_switch_stacks(&from.stack_pointer, to.stack_pointer);
+}
+
+#else
+
+using Context = ucontext_t;
+
+void prepare(Context& context, char* stack, std::size_t bytes, void (*entry)()) {
+    getcontext(&context);
+    context.uc_stack.ss_sp = stack;
+    context.uc_stack.ss_size = bytes;
+    context.uc_link = nullptr;
+    makecontext(&context, entry, 0);
+}
+
+void switch_to(Context& from, Context& to) {
+    swapcontext(&from, &to);
+}
+
+#endif
 
 constexpr unsigned kLanes = 32;
 constexpr std::size_t kStack = std::size_t{64} << 10;
@@ -23,7 +94,7 @@ constexpr std::uint64_t kLongestWait =
 }
 
 struct Fiber {
-    ucontext_t context{};
+    Context context{};
     std::unique_ptr<char[]> stack{new char[kStack]};
     Place place;
     bool running = false;
@@ -52,7 +123,7 @@ struct Block {
 };
 
 struct Machine {
-    ucontext_t scheduler{};
+    Context scheduler{};
     Block* block = nullptr;  // of the thread that runs
     Fiber* fiber = nullptr;
     Entry entry = nullptr;
@@ -74,20 +145,16 @@ Machine& machine() {
 
 void suspend() {
     Machine& m = machine();
-    Fiber* const fiber = m.fiber;
-    if (swapcontext(&fiber->context, &m.scheduler) != 0) {
-        wrong("cannot switch threads");
-    }
+    switch_to(m.fiber->context, m.scheduler);
 }
 
 void fiber_main() {
     Machine& m = machine();
     m.entry(m.work);
-    Fiber* const fiber = m.fiber;
-    fiber->running = false;
+    m.fiber->running = false;
     --m.block->live;
     m.progress = true;
-    swapcontext(&fiber->context, &m.scheduler);
+    suspend();
 }
 
 void wake(Fiber* first, unsigned count) {
@@ -110,11 +177,7 @@ void begin(Block& block, unsigned index, dim3 grid, dim3 size) {
         fiber.place = {{i, 0, 0}, {index, 0, 0}, size, grid};
         fiber.running = true;
         fiber.waiting = false;
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.get();
-        fiber.context.uc_stack.ss_size = kStack;
-        fiber.context.uc_link = nullptr;
-        makecontext(&fiber.context, fiber_main, 0);
+        prepare(fiber.context, fiber.stack.get(), kStack, fiber_main);
     }
 }
 
@@ -126,14 +189,26 @@ void advance(Block& block) {
     m.order = m.order * 1664525U + 1013904223U;
     const unsigned first = m.order >> 8;
     const bool backwards = (m.order >> 7 & 1U) != 0;
+    unsigned at = first % count;
     for (unsigned i = 0; i < count; ++i) {
-        const unsigned at = (first + (backwards ? count - i : i)) % count;
         Fiber& fiber = block.fibers[at];
+        at = backwards ? (at == 0 ? count : at) - 1 : at + 1 == count ? 0 : at + 1;
         if (fiber.running && !fiber.waiting) {
             m.fiber = &fiber;
-            swapcontext(&m.scheduler, &fiber.context);
+            switch_to(m.scheduler, fiber.context);
         }
     }
+}
+
+bool all_wait(const Machine& m) {
+    for (const auto& each : m.blocks) {
+        for (const Fiber& fiber : each->fibers) {
+            if (fiber.running && each->live != 0 && !fiber.waiting) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 }  // namespace
@@ -227,13 +302,7 @@ void run(dim3 grid, dim3 block, Entry entry, void* work) {
         }
         left = left || next < grid.x;
         idle = m.progress ? 0 : idle + 1;
-        bool all_wait = true;
-        for (auto& each : m.blocks) {
-            for (Fiber& fiber : each->fibers) {
-                all_wait = all_wait && (!fiber.running || each->live == 0 || fiber.waiting);
-            }
-        }
-        if (left && idle > 0 && all_wait) {
+        if (left && idle > 0 && all_wait(m)) {
             wrong("threads wait for one that does not come");
         }
         if (idle > kLongestWait) {
