@@ -154,6 +154,35 @@ def test_padding_trits_must_be_zero():
             kernels.unpack_base3(data, n)
 
 
+@pytest.mark.parametrize("place", [0, 511, 512, 4095, 4096, 20_479, 20_480, 69_999, 70_000])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_one_wrong_code_of_many_is_noticed(place, offset):
+    codes = random_codes(70_001, 3, place, offset)
+    for bits in (2, 7):
+        codes[place] = 2**bits
+        with pytest.raises(ConfigError, match="pack_bits: codes must be below"):
+            kernels.pack_bits(codes, bits)
+    with pytest.raises(ConfigError, match="pack_base3: codes must be below"):
+        kernels.pack_base3(codes)
+    codes[place] = 2
+    packed = kernels.pack_base3(codes)
+    packed[place // 5] = 243
+    with pytest.raises(WireError, match="codes must be below"):
+        kernels.unpack_base3(packed, codes.size)
+
+
+def test_a_byte_that_is_too_large_says_more_than_padding():
+    data = kernels.pack_base3(np.full(70_001, 2, np.uint8))
+    data[-1] += 1
+    with pytest.raises(WireError, match="must be zero"):
+        kernels.unpack_base3(data, 70_001)
+    for place in (0, 7_000, -1):
+        worse = data.copy()
+        worse[place] = 255
+        with pytest.raises(WireError, match="codes must be below"):
+            kernels.unpack_base3(worse, 70_001)
+
+
 def test_wrong_lengths_and_arguments_are_refused():
     data, out = np.zeros(6, np.uint8), np.zeros(100, np.uint8)
     for given_out in (None, out):
