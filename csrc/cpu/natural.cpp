@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gradwire/magnitude.h"
+#include "gradwire/natural_code.h"
 #include "parallel.h"
 #include "partial.h"
 #include "philox_lanes.h"
@@ -14,8 +15,6 @@ inline namespace GRADWIRE_ISA {
 namespace {
 
 constexpr std::uint64_t kDrawnAtATime = 512;
-constexpr std::uint32_t kZeroExponent = 18;  // as stored: with a bias of 127
-constexpr std::uint32_t kLargestExponent = 145;
 
 GRADWIRE_SIMD Words encode(Floats x, Words random) noexcept {
     const Words bits = as_words(x);

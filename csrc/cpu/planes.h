@@ -5,19 +5,15 @@
 #include <cstring>
 
 #include "bytes.h"
+#include "gradwire/chunks.h"
 #include "gradwire/isa.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
-constexpr std::uint64_t kChunk = 512;  // codes
 constexpr std::uint64_t kMaxBits = 8;
 constexpr std::uint64_t kGroup = kByteLanes;  // codes that are packed at a time
 constexpr std::uint64_t kFullPlane = kChunk / 8;
-
-constexpr std::uint64_t plane_bytes(std::uint64_t codes) noexcept {
-    return (codes + 7) / 8;
-}
 
 // Writes the first `bits` planes of one chunk, 1 <= size <= 512. `codes` has room for 512, and what
 // follows the first `size` is overwritten with zeros up to a multiple of 64.

@@ -1,10 +1,8 @@
 #include "gradwire/quantize.h"
 
-#include <cmath>
-
 #include "error_out.h"
 #include "float_environment.h"
-#include "gradwire/magnitude.h"
+#include "gradwire/scales.h"
 #include "lattice.h"
 #include "parallel.h"
 #include "philox_lanes.h"
@@ -16,32 +14,18 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 namespace {
 
-// From the next one on, some numbers of levels times (scale / levels) overflow.
-constexpr std::uint32_t kLargestScale = 0x7F7FFFFEU;
-constexpr std::uint32_t kNan = 0x7FC00000U;
-
-float norm_of(double sum_of_squares) noexcept {
-    if (!(sum_of_squares <= 1e300)) {  // blocks of finite numbers stay below 2^288
-        return bits_float(kNan);
-    }
-    const double norm = std::sqrt(sum_of_squares);
-    const float largest = bits_float(kLargestScale);
-    return norm < static_cast<double>(largest) ? static_cast<float>(norm) : largest;
-}
-
 template <typename Source>
 void find_scales(const Source& source, std::uint64_t begin, std::uint64_t size, Scale scale,
                  float* out) noexcept {
     if (scale == Scale::absmax) {
-        const std::uint32_t most = reduce<MaxMagnitude>(source, begin, size).result();
-        out[0] = bits_float(most >= kInfinityMagnitude ? kNan : std::min(most, kLargestScale));
+        out[0] = absmax_of(reduce<MaxMagnitude>(source, begin, size).result());
     } else if (scale == Scale::l2) {
         out[0] = norm_of(reduce<SumOfSquares>(source, begin, size).result());
     } else {
         const Extremes::Result found = reduce<Extremes>(source, begin, size).result();
         const bool finite = found.magnitude < kInfinityMagnitude;
-        out[0] = finite ? found.low : bits_float(kNan);
-        out[1] = finite ? found.high : bits_float(kNan);
+        out[0] = finite ? found.low : bits_float(kNanScaleBits);
+        out[1] = finite ? found.high : bits_float(kNanScaleBits);
     }
 }
 
@@ -224,14 +208,6 @@ void decode_all(const std::uint8_t* codes, const float* scales, std::uint64_t n,
 }
 
 }  // namespace
-
-std::uint64_t code_bytes(std::uint64_t n, unsigned bits) noexcept {
-    return bits * plane_bytes(n);
-}
-
-std::uint64_t scale_count(std::uint64_t n, std::uint64_t block, Scale scale) noexcept {
-    return block_count(n, block) * (scale == Scale::minmax ? 2 : 1);
-}
 
 template <typename T>
 void quantize(const T* x, std::uint64_t n, const Encoding& how, float* scales,

@@ -37,9 +37,5 @@ GRADWIRE_SIMD void for_each_segment(std::uint64_t n, std::uint64_t block, Steps&
     }
 }
 
-constexpr std::uint64_t block_count(std::uint64_t n, std::uint64_t block) noexcept {
-    return block == 0 ? static_cast<std::uint64_t>(n != 0) : (n + block - 1) / block;
-}
-
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -6,7 +6,7 @@
 #include "blocks.h"
 #include "error_out.h"
 #include "float_environment.h"
-#include "gradwire/magnitude.h"
+#include "gradwire/scales.h"
 #include "partial.h"
 #include "reductions.h"
 #include "simd.h"
@@ -14,13 +14,6 @@
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
 namespace {
-
-constexpr std::uint32_t kNan = 0x7FC00000U;
-
-float mean_of(double sum, std::uint64_t size) noexcept {
-    // Sums of finite numbers stay below 2^160.
-    return sum <= 1e300 ? static_cast<float>(sum / static_cast<double>(size)) : bits_float(kNan);
-}
 
 // Writes the codes of one block; with `error`, x - decoded value too.
 template <bool keep_error, typename Source>

@@ -37,6 +37,7 @@
 
 #include <cstdint>
 
+#include "gradwire/chunks.h"
 #include "gradwire/isa.h"
 #include "gradwire/random_bits.h"
 #include "gradwire/types.h"
@@ -61,8 +62,12 @@ struct Encoding {
     RandomStream random;
 };
 
-std::uint64_t code_bytes(std::uint64_t n, unsigned bits) noexcept;
-std::uint64_t scale_count(std::uint64_t n, std::uint64_t block, Scale scale) noexcept;
+constexpr std::uint64_t code_bytes(std::uint64_t n, unsigned bits) noexcept {
+    return bits * plane_bytes(n);
+}
+constexpr std::uint64_t scale_count(std::uint64_t n, std::uint64_t block, Scale scale) noexcept {
+    return block_count(n, block) * (scale == Scale::minmax ? 2 : 1);
+}
 
 // Reads x once if a block fits in the cache: sizeof(T) + bits / 8 bytes per element.
 template <typename T>
