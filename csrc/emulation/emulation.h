@@ -190,6 +190,16 @@ inline unsigned __brev(unsigned x) {
     }
     return reversed;
 }
+// Byte i of the result is byte (digit i of selector) of the eight of y and x.
+inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
+    const unsigned long long bytes = static_cast<unsigned long long>(y) << 32 | x;
+    unsigned result = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+        const unsigned from = selector >> (4 * i) & 7U;
+        result |= static_cast<unsigned>(bytes >> (8 * from) & 0xFFU) << (8 * i);
+    }
+    return result;
+}
 inline unsigned __float_as_uint(float x) {
     return ::gradwire::emulation::from_word<unsigned>(::gradwire::emulation::to_word(x));
 }

@@ -45,6 +45,15 @@ def test_random_bits_equal_specification(n, random):
     assert_same_bits(kernels.random_bits(n, random), reference.random_bits(n, random))
 
 
+@pytest.mark.parametrize("first", [0, 3, 2**35 - 1000])
+def test_many_random_bits_equal_specification(first):
+    random = RandomStream(1, 2, 3, first=first)
+    out, untouched = guarded(5001, "uint16", first)
+    kernels.random_bits(5001, random, out)
+    assert_same_bits(out, reference.random_bits(5001, random))
+    assert untouched()
+
+
 def test_random_bits_are_halves_of_philox_words():
     random = RandomStream(1, 2, 3, rank=4, phase=1, first=2**35 + 8)
     block = kernels.philox4x32([1, 1, 3, 4 | 1 << 31], [1, 2])
@@ -117,6 +126,31 @@ def test_any_bytes_decode_inside_the_buffers(n, seed, dtype, block, grid, flavou
     assert_same_values(sums, total)
     assert untouched()
     assert codes_untouched()
+
+
+# More than a few chunks, whole and cut ones; blocks that are in chunks, around them and neither.
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("n", "block"), [(8192, 512), (9001, 16), (9001, 256), (9001, 528),
+                                          (9001, 2048), (70_001, 65536), (70_001, 0)])  # fmt: skip
+def test_long_vectors_equal_specification(n, block, scale):
+    gradient, residual = vector(n, "gaussian", 7, block % 3), vector(n, "gaussian", 8)
+    random = RandomStream(1, 2, 3, first=2**35 - 1005)
+    codes, untouched = guarded(kernels.code_bytes(n, 5), "uint8", block + 1)
+    error, expected_error = np.empty((2, n), np.float32)
+    result = kernels.compensate_quantize(
+        gradient, residual, 5, block, error, scale=scale, random=random, out_codes=codes
+    )
+    expected = reference.compensate_quantize(
+        gradient, residual, 5, block, expected_error, scale=scale, random=random
+    )
+    assert_same_bits(result.scales, expected[1])
+    assert_same_bits(codes, expected[0])
+    assert_same_bits(error, expected_error)
+    values = reference.dequantize(*expected, n, 5, block, scale=scale)
+    assert_same_bits(kernels.dequantize(codes, result.scales, n, 5, block, scale=scale), values)
+    kernels.dequantize_add(codes, result.scales, 5, block, gradient[:n], scale=scale)
+    assert_same_bits(gradient, vector(n, "gaussian", 7) + values)
+    assert untouched()
 
 
 @quick

@@ -79,6 +79,50 @@ def test_any_bytes_are_signs(n, flavour, seed, dtype, block):
     assert codes_untouched()
 
 
+@pytest.mark.parametrize(("n", "block"), [(8192, 512), (9001, 16), (9001, 528), (9001, 4096),
+                                          (70_001, 65536)])  # fmt: skip
+def test_long_vectors_equal_specification(n, block):
+    gradient, residual = vector(n, "gaussian", 7, block % 3), vector(n, "gaussian", 8)
+    codes, untouched = guarded(-(-n // 8), "uint8", block + 1)
+    error, expected_error = np.empty((2, n), np.float32)
+    result = kernels.compensate_sign(gradient, residual, block, error, out_codes=codes)
+    expected = reference.compensate_sign(gradient, residual, block, expected_error)
+    assert_same_bits(result.scales, expected[1])
+    assert_same_bits(codes, expected[0])
+    assert_same_bits(error, expected_error)
+    values = reference.dequantize_sign(*expected, n, block)
+    assert_same_bits(kernels.dequantize_sign(codes, result.scales, n, block), values)
+    assert untouched()
+
+
+def long_vectors(n: int) -> dict[str, np.ndarray]:
+    """Return vectors whose sums are hard to round: at many of their elements, and at few."""
+    rng = np.random.default_rng(n)
+    normal = rng.standard_normal(n).astype(np.float32)
+    # The last places of the sums are worth 2**-22 from the first elements on.
+    ties = (rng.integers(-8, 9, n) * 2.0**-24).astype(np.float32)
+    ties[:16] = 2.0**30
+    layers = normal * np.repeat(2.0 ** rng.integers(-30, 30, n // 1000 + 1), 1000)[:n]
+    late = np.where(np.arange(n) < n // 2, np.float32(0), normal)
+    bad = normal.copy()
+    bad[n - 5] = np.nan
+    return {"normal": normal, "ties": ties, "layers": layers.astype(np.float32), "late": late,
+            "zeros": np.zeros(n, np.float32), "bad": bad,
+            "bits": rng.integers(0, 0x7F000000, n, np.uint32).view(np.float32)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", long_vectors(16))
+def test_long_sums_round_in_index_order(name):
+    x = long_vectors(70_003)[name]
+    codes, scales = kernels.quantize_sign(x, 0)
+    expected = reference.quantize_sign(x, 0)
+    assert_same_bits(codes, expected[0])
+    assert_same_values(scales, expected[1])
+    with np.errstate(all="ignore"):
+        norm = reference.quantize(x, 8, 0, scale="l2")[1]
+    assert_same_values(kernels.quantize(x, 8, 0, scale="l2").scales, norm)
+
+
 def test_both_zeros_are_positive_and_the_mean_is_the_scale():
     x = np.array([0.0, -0.0, 3.0, -5.0], np.float32)
     codes, scales = kernels.quantize_sign(x, 16)
@@ -122,6 +166,17 @@ def test_quantize_natural_equals_specification(n, flavour, seed, dtype, random):
     expected, expected_finite = reference.quantize_natural(wide, random)
     assert_same_bits(np.asarray(codes), expected)
     assert finite is expected_finite
+
+
+@pytest.mark.parametrize("bad", [None, 3, 4999])
+def test_long_vectors_have_natural_codes(bad):
+    x, random = vector(5001, "gaussian", 3, 1), RandomStream(1, 2, 3, first=2**35 - 1005)
+    if bad is not None:
+        x[bad] = np.inf
+    codes, untouched = guarded(5001, "uint8", 1)
+    assert kernels.quantize_natural(x, random, codes)[1] is (bad is None)
+    assert_same_bits(codes, reference.quantize_natural(x, random)[0])
+    assert untouched()
 
 
 def test_every_natural_code_decodes():
