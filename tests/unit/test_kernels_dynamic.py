@@ -72,6 +72,33 @@ def test_compensate_quantize_equals_specification(n, flavour, seed, dtype, block
     assert_same_bits(residual, before)
 
 
+# Both sides of what a warp and a block of threads hold, and lengths that fill neither.
+LONG_BLOCKS = (16, 32, 48, 128, 144, 256, 272, 512, 528, 1008, 4096, 4112, 8176, 65536, 0)
+
+
+@pytest.mark.parametrize("block", LONG_BLOCKS)
+@pytest.mark.parametrize("size", [4096, 8191, 70_003])
+def test_long_vectors_equal_specification(size, block):
+    x, residual = vector(size, "gaussian", size, block // 16 % 4), vector(size, "gaussian", 2, 1)
+    x[size // 2 :] *= np.float32(100)  # so that blocks that share a tile differ
+    x[-1] = np.inf
+    expected_error, error = np.empty(size, np.float32), x.copy()
+    expected = reference.compensate_quantize_dynamic(x, residual, block, expected_error)
+    result = kernels.compensate_quantize_dynamic(error, residual, block, error)
+    assert_same_bits(result.codes, expected[0])
+    assert_same_bits(result.scales, expected[1])
+    assert_same_values(error, expected_error)
+    x[-1] = 0
+    codes, scales = kernels.quantize_dynamic(x, block)
+    expected = reference.quantize_dynamic(x, block)
+    assert_same_bits(codes, expected[0])
+    assert_same_bits(scales, expected[1])
+    values = reference.dequantize_dynamic(codes, scales, size, block)
+    assert_same_bits(kernels.dequantize_dynamic(codes, scales, size, block), values)
+    kernels.dequantize_dynamic_add(codes, scales, block, residual)
+    assert_same_bits(residual, vector(size, "gaussian", 2, 1) + values)
+
+
 def around_bounds() -> np.ndarray:
     """Return the numbers of the table, what is halfway between them, and all their neighbours."""
     middle = ((TABLE[1:].astype(np.float64) + TABLE[:-1]) / 2).astype(np.float32)

@@ -66,6 +66,22 @@ def test_mx_equals_specification(n, flavour, seed, dtype, format):
     assert_same_values(np.asarray(values), reference.dequantize_mx(*expected, n, format))
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("size", [4095, 4096, 4097, 9001])
+def test_long_vectors_equal_specification(size, format):
+    x = vector(size, "bits", size, size % 4)
+    codes, scales = kernels.quantize_mx(x, format)
+    expected = reference.quantize_mx(x, format)
+    assert_same_bits(scales, expected[1])
+    assert_same_bits(codes, expected[0])
+    values = reference.dequantize_mx(*expected, size, format)
+    assert_same_values(kernels.dequantize_mx(codes, scales, size, format), values)
+    if format in TORCH_TYPES:
+        codes = kernels.to_fp8(x, format)
+        assert_same_bits(codes, reference.to_fp8(x, format))
+        assert_same_values(kernels.from_fp8(codes, format), reference.from_fp8(codes, format))
+
+
 @quick
 @given(sizes, seeds, st.sampled_from(DTYPES), st.sampled_from(FORMATS))
 def test_any_bytes_are_mx_blocks(n, seed, dtype, format):
