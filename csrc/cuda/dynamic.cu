@@ -18,7 +18,7 @@ inline namespace cuda {
 namespace {
 
 constexpr unsigned kWarps = kThreads / kWarp;
-constexpr unsigned kTile = kThreads * kQuads * kQuad;
+constexpr unsigned kTile = kDynamicTile;
 constexpr unsigned kWarpTile = kWarp * kQuads * kQuad;
 constexpr unsigned kResident = 8;  // blocks of threads on a processor, at most
 
@@ -131,39 +131,6 @@ __global__ void __launch_bounds__(kThreads)
 
 // ---- blocks of up to 4096 elements: a block of threads each ----
 
-// Where quad q of this thread is in a run of 4096 elements.
-GRADWIRE_DEVICE unsigned inside_run(unsigned q) {
-    return (q * kThreads + threadIdx.x) * kQuad;
-}
-
-// Up to 4096 elements, and zeros behind them. All is read before anything waits for it.
-template <bool whole, typename Input>
-GRADWIRE_DEVICE void load_run(const Input& input, std::uint64_t begin, std::uint64_t size,
-                              Quad<float> (&x)[kQuads]) {
-    typename Input::Raw raw[kQuads];
-    GRADWIRE_UNROLL
-    for (unsigned q = 0; q < kQuads; ++q) {
-        raw[q] = {};
-        if (inside_run(q) < size) {
-            raw[q] = input.template load<whole>(begin + inside_run(q), begin + size);
-        }
-    }
-    GRADWIRE_UNROLL
-    for (unsigned q = 0; q < kQuads; ++q) {
-        x[q] = Input::floats(raw[q]);
-    }
-}
-
-template <typename Input>
-GRADWIRE_DEVICE void load_run(const Input& input, std::uint64_t begin, std::uint64_t size,
-                              Quad<float> (&x)[kQuads]) {
-    if (size % kQuad == 0 && input.whole_quads()) {
-        load_run<true>(input, begin, size, x);
-    } else {
-        load_run<false>(input, begin, size, x);
-    }
-}
-
 template <bool keep_error, typename Input>
 __global__ void __launch_bounds__(kThreads) encode_in_blocks(Input input, Blocks blocks) {
     GRADWIRE_SHARED(Tables, tables);
@@ -172,7 +139,7 @@ __global__ void __launch_bounds__(kThreads) encode_in_blocks(Input input, Blocks
         const std::uint64_t begin = number * blocks.length;
         const std::uint64_t size = smaller(blocks.n - begin, blocks.length);
         Quad<float> x[kQuads];
-        load_run(input, begin, size, x);
+        load_tile(input, begin, size, x);
         std::uint32_t most = 0;
         GRADWIRE_UNROLL
         for (unsigned q = 0; q < kQuads; ++q) {
@@ -184,8 +151,8 @@ __global__ void __launch_bounds__(kThreads) encode_in_blocks(Input input, Blocks
         }
         GRADWIRE_UNROLL
         for (unsigned q = 0; q < kQuads; ++q) {
-            if (inside_run(q) < size) {
-                encode_dynamic<keep_error>(x[q], begin + inside_run(q), scale, tables, blocks);
+            if (inside_tile(q) < size) {
+                encode_dynamic<keep_error>(x[q], begin + inside_tile(q), scale, tables, blocks);
             }
         }
     }
@@ -207,11 +174,11 @@ __global__ void __launch_bounds__(kThreads) find_largest(Input input, Blocks blo
     const std::uint32_t number = blocks.number_of(begin);
     const std::uint64_t end = (number + std::uint64_t{1}) * blocks.length;
     Quad<float> x[kQuads];
-    load_run(input, begin, smaller(blocks.n - begin, kTile), x);
+    load_tile(input, begin, smaller(blocks.n - begin, kTile), x);
     std::uint32_t here = 0, behind = 0;
     GRADWIRE_UNROLL
     for (unsigned q = 0; q < kQuads; ++q) {
-        const bool is_here = begin + inside_run(q) < end;
+        const bool is_here = begin + inside_tile(q) < end;
         here = larger_word(here, is_here ? largest_magnitude(x[q]) : 0);
         behind = larger_word(behind, is_here ? 0 : largest_magnitude(x[q]));
     }
@@ -233,10 +200,10 @@ __global__ void __launch_bounds__(kThreads) encode_tiles(Input input, Blocks blo
     for (std::uint64_t begin = std::uint64_t{blockIdx.x} * kTile; begin < blocks.n;
          begin += stride) {
         Quad<float> x[kQuads];
-        load_run(input, begin, smaller(blocks.n - begin, kTile), x);
+        load_tile(input, begin, smaller(blocks.n - begin, kTile), x);
         GRADWIRE_UNROLL
         for (unsigned q = 0; q < kQuads; ++q) {
-            const std::uint64_t i = begin + inside_run(q);
+            const std::uint64_t i = begin + inside_tile(q);
             if (i < blocks.n) {
                 const std::uint32_t number = blocks.number_of(i);
                 // Whoever is first, they are not finite before nor after somebody writes NaN.

@@ -1,4 +1,5 @@
-// Encoding by the dynamic table, a quad at a time (see gradwire/dynamic.h).
+// Encoding by the dynamic table (see gradwire/dynamic.h), a quad at a time, and tiles of 4096
+// elements in the registers of a block of threads.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,7 @@
 #include "gradwire/dynamic_table.h"
 #include "gradwire/scales.h"
 #include "queue.h"
-#include "vectors.h"
+#include "warp_chunk.h"
 
 namespace gradwire {
 inline namespace cuda {
@@ -68,6 +69,41 @@ GRADWIRE_DEVICE void encode_dynamic(const Quad<float>& x, std::uint64_t i, float
     store_quad(blocks.codes, i, blocks.n, codes);
     if constexpr (keep_error) {
         store_quad(blocks.error, i, blocks.n, error);
+    }
+}
+
+constexpr unsigned kDynamicTile = kThreads * kQuads * kQuad;
+
+// Where quad q of this thread is in a tile of 4096 elements.
+GRADWIRE_DEVICE unsigned inside_tile(unsigned q) {
+    return (q * kThreads + threadIdx.x) * kQuad;
+}
+
+// Up to 4096 elements, and zeros behind them. All is read before anything waits for it.
+template <bool whole, typename Input>
+GRADWIRE_DEVICE void load_tile(const Input& input, std::uint64_t begin, std::uint64_t size,
+                               Quad<float> (&x)[kQuads]) {
+    typename Input::Raw raw[kQuads];
+    GRADWIRE_UNROLL
+    for (unsigned q = 0; q < kQuads; ++q) {
+        raw[q] = {};
+        if (inside_tile(q) < size) {
+            raw[q] = input.template load<whole>(begin + inside_tile(q), begin + size);
+        }
+    }
+    GRADWIRE_UNROLL
+    for (unsigned q = 0; q < kQuads; ++q) {
+        x[q] = Input::floats(raw[q]);
+    }
+}
+
+template <typename Input>
+GRADWIRE_DEVICE void load_tile(const Input& input, std::uint64_t begin, std::uint64_t size,
+                               Quad<float> (&x)[kQuads]) {
+    if (size % kQuad == 0 && input.whole_quads()) {
+        load_tile<true>(input, begin, size, x);
+    } else {
+        load_tile<false>(input, begin, size, x);
     }
 }
 
