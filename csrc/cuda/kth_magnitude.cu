@@ -30,7 +30,7 @@ struct Work {
 };
 
 template <typename T>
-__global__ void __launch_bounds__(kCounting)
+__global__ void __launch_bounds__(kCounting, 2)
     leading_kernel(const T* x, std::uint64_t n, std::uint64_t k, Work* work, float* result) {
     GRADWIRE_SHARED(Tables, tables);
     std::uint32_t* const own = begin_tables(tables, kTableBits);
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kCounting)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kCounting)
+__global__ void __launch_bounds__(kCounting, 2)
     rest_kernel(const T* x, std::uint64_t n, std::uint64_t k, Work* work, float* result) {
     struct Middle {
         std::uint32_t counts[1U << kMiddleBits];

@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kCounting)
+__global__ void __launch_bounds__(kCounting, 2)
     histogram_kernel(const T* x, std::uint64_t n, Field field, std::uint64_t* counts) {
     GRADWIRE_SHARED(Tables, tables);
     std::uint32_t* const own = begin_tables(tables, field.bits);
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kCounting)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kCounting)
+__global__ void __launch_bounds__(kCounting, 2)
     wide_histogram_kernel(const T* x, std::uint64_t n, Field field, std::uint64_t* counts) {
     GRADWIRE_SHARED(Slots, slots);
     begin_slots(slots);
