@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.compressors import Compressor, Context
 from gradwire.errors import AgreementError, ConfigError
+from gradwire.kernels.arrays import on_device
 from gradwire.payload import Float32, Payload
 from gradwire.residual import Residual
 from gradwire.result import Result, result_in
 from gradwire.schedules import Agreement, Outcome, Report, Schedule, refusing
+from gradwire.staging import put, to_host
 
 # The next step's k-th magnitude is rarely below this share of the last one; a floor that is too
 # high costs one more read of the bucket, one that is too low a larger candidate buffer.
@@ -79,7 +82,8 @@ class Reduced:
             self._compressor.take_back(
                 residual.acc[:cut], correction.begin, correction.dense, self._context
             )
-        residual.acc[cut:] = 0
+        if self._bucket.tail:
+            kernels.clear(residual.acc[cut:])
         free = residual.commit()
         residual.floor = _floor_of(self._head)
         return self.write(out or self._result or free, scale)
@@ -101,7 +105,7 @@ class Reduced:
         else:
             self._compressor.decompress(reduced, head, self._context)
             written = None
-        result.memory[cut:] = reduced.tail
+        put(result.memory[cut:], reduced.tail)
         result.wrote(written, self._bucket.tail)
         return result.values
 
@@ -146,13 +150,15 @@ class Exchange:
         """Exchange one bucket; collective. The residual's values are only read.
 
         With a residual, its accumulator becomes residual + gradient; ``gradient`` may be that
-        accumulator. ``out``: where the result will be, an `OwnedResult` or an array; it may be
-        overwritten at once, so that it is ready when the result is there. It shares no memory with
-        the others.
+        accumulator. Both may be in a GPU's memory if the compressor can work there (`Traits`); the
+        gradient may then also be float16 or bfloat16. ``out``: where the result will be, an
+        `OwnedResult` or an array, on the host or a GPU; it may be overwritten at once, so that it
+        is ready when the result is there. It shares no memory with the others.
 
         Raises:
-            ConfigError: the gradient or ``out`` is not of the bucket's size; exchanges that were
-                started are under way.
+            ConfigError: the gradient or ``out`` is not of the bucket's size; the compressor works
+                on the host only, and the gradient is not there; exchanges that were started are
+                under way.
             AgreementError: on all ranks, if they are not about to do the same; on the others, if
                 this one raises before the exchange (from the compressor, say).
             WireError, CommunicationError: the exchange failed; the peers are told.
@@ -205,11 +211,16 @@ class Exchange:
         communicator is not to be used as long as any is under way. One thread starts exchanges.
 
         Raises:
-            ConfigError: the communicator's ranks are bound to one thread; the residual is that of
-                an exchange that is under way.
+            ConfigError: the communicator's ranks are bound to one thread; the gradient or
+                ``out`` is in a GPU's memory; the residual is that of an exchange that is under way.
         """
         if not self.communicator.any_thread:
             raise ConfigError(f"Exchange.start: {self.communicator!r} is bound to its thread")
+        if on_device(gradient) or on_device(out.memory if isinstance(out, Result) else out):
+            raise ConfigError(
+                "Exchange.start: gradient and out must be on the host, as other threads do not "
+                "have this one's CUDA stream; use Exchange.reduce"
+            )
         if residual and any(residual is other for other in self._under_way().values()):
             raise ConfigError("Exchange.start: an exchange with this residual is under way")
         if self._worker is None:
@@ -233,14 +244,19 @@ class Exchange:
                 f"Exchange: bucket {bucket.name!r} has {bucket.numel} elements, the gradient "
                 f"{len(gradient)}"
             )
+        if on_device(gradient) and not self.compressor.traits.on_device:
+            raise ConfigError(
+                f"Exchange: {self.compressor!r} works on the host, and the gradient is in a GPU's "
+                "memory; copy it, and use a residual and a result on the host"
+            )
         cut = bucket.numel - bucket.tail
         if residual is None:
-            return self.compressor.compress(gradient[:cut], context), gradient[cut:]
+            return self.compressor.compress(gradient[:cut], context), to_host(gradient[cut:])
         acc = residual.acc
         head = self.compressor.compensate(gradient[:cut], residual.values[:cut], acc[:cut], context)
         if gradient is not acc:
-            acc[cut:] = gradient[cut:]
-        return head, acc[cut:]
+            put(acc[cut:], gradient[cut:])
+        return head, to_host(acc[cut:])
 
     def _agreement(self, bucket: Bucket, step: int) -> Agreement:
         return Agreement.of(

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import abc
 
-import numpy as np
-
 from gradwire.errors import ConfigError, require_integer
-from gradwire.kernels.arrays import aligned
+from gradwire.kernels.arrays import Array, overlap
 from gradwire.payload import Float32
+from gradwire.staging import fill, put, vector
 
 
 class Residual(abc.ABC):
     """The residual of one bucket and the accumulator beside it.
 
     Attributes:
-        values: (n,) float32, what earlier exchanges left behind.
+        values: (n,) float32, what earlier exchanges left behind; on the host or in a GPU's memory.
         acc: (n,) float32, written by the exchange.
         floor: a magnitude that speeds up the next selection; never changes its result.
     """
@@ -42,14 +41,16 @@ class OwnedResidual(Residual):
 
     Args:
         numel: elements of the gradient.
+        like: an array, such as the gradient, in whose GPU's memory the residual is to be, if that
+            is where it is and this build has CUDA kernels; else it is on the host.
     """
 
-    def __init__(self, numel: int) -> None:
+    def __init__(self, numel: int, like: Array | None = None) -> None:
         require_integer("OwnedResidual: numel", numel, 0)
-        self.values = aligned(numel)
-        self.acc = aligned(numel)
-        self.values.fill(0.0)
-        self.acc.fill(0.0)
+        self.values = vector(numel, like)
+        self.acc = vector(numel, like)
+        fill(self.values, 0.0)
+        fill(self.acc, 0.0)
 
     def commit(self) -> Float32:
         """Swap residual and accumulator."""
@@ -62,15 +63,16 @@ class BorrowedResidual(Residual):
 
     Args:
         values: (n,) float32 array of the caller.
-        out: (n,) float32 where the result will be; holds the accumulator during the exchange.
+        out: (n,) float32 where the result will be, of the same library and on the same device;
+            holds the accumulator during the exchange.
     """
 
     def __init__(self, values: Float32, out: Float32) -> None:
-        if np.may_share_memory(values, out):
+        if overlap(values, out):
             raise ConfigError("residual and out must not share memory")
         self.values, self.acc = values, out
 
     def commit(self) -> Float32:
         """Copy the accumulator over the caller's residual."""
-        self.values[:] = self.acc
+        put(self.values, self.acc)
         return self.acc

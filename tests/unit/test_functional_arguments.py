@@ -27,7 +27,7 @@ FLOATS = np.zeros((4, 5), np.float32)
         ({"gradient": np.ones(5, bool)}, "gradient must be float32"),
         ({"gradient": np.ones(5, complex)}, "gradient must be float32"),
         ({"gradient": np.ones(5, ">f4")}, "gradient must be float32"),
-        ({"gradient": [1.0, 2.0]}, "gradient must be a NumPy array or a torch tensor, got .*list"),
+        ({"gradient": [1.0, 2.0]}, "gradient must be a NumPy array, a torch .*, got .*list"),
         ({"gradient": None}, "gradient must be a NumPy array"),
         ({"density": 0}, r"density must be in \(0, 1\], got 0"),
         ({"density": 1.01}, "density"),

@@ -12,7 +12,8 @@ import gradwire
 PACKAGE = Path(gradwire.__file__).parent
 # module or package -> what it may import of gradwire, besides itself and errors
 KERNELS = {"_cpu", "kernels"}
-DATA = {*KERNELS, "values", "payload"}
+STAGED = {*KERNELS, "staging"}
+DATA = {*STAGED, "values", "payload"}
 WIRE = {*DATA, "index_codecs", "wire"}
 EXCHANGE = {*WIRE, "compressors", "residual", "result", "communicators", "schedules"}
 ADAPTER = {*EXCHANGE, "exchange", "buckets", "arrays", "recent"}
@@ -21,11 +22,12 @@ ALLOWED = {
     "recent": set(),
     "_version": set(),
     "kernels": {"_cpu"},
-    "values": KERNELS,
+    "staging": KERNELS,
+    "values": STAGED,
     "index_codecs": KERNELS,
-    "payload": {*KERNELS, "values"},
+    "payload": {*STAGED, "values"},
     "wire": {*DATA, "index_codecs"},
-    "arrays": {"payload"},
+    "arrays": {*STAGED, "payload"},
     "residual": DATA,
     "result": DATA,
     "compressors": DATA,

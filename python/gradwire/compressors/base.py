@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from gradwire import kernels
 from gradwire.kernels import RandomStream
 from gradwire.payload import Float32, Indices, Payload
+from gradwire.staging import beside
 
 WORD = 2**32
 
@@ -62,6 +63,7 @@ class Traits:
         lossless: decompress(compress(x)) = x, bit for bit.
         needs_residual: training needs error feedback.
         native: the values have a type that Horovod, MPI and NCCL sum themselves.
+        on_device: vectors may also be in a GPU's memory (payloads are on the host).
         omega: n -> w with E||C(x) - x||^2 <= w ||x||^2 and E C(x) = x (unbiased), or None.
         delta: n -> d with E||C(x) - x||^2 <= (1 - d) ||x||^2 (contraction), or None.
         rounding: (relative, absolute) bound of the error of one element in normal range, or None.
@@ -72,6 +74,7 @@ class Traits:
     lossless: bool = False
     needs_residual: bool = False
     native: bool = False
+    on_device: bool = False
     omega: Callable[[int], float] | None = None
     delta: Callable[[int], float] | None = None
     rounding: tuple[float, float] | None = None
@@ -140,7 +143,7 @@ class Compressor(abc.ABC):
         if len(payload.dense):
             kernels.clear(acc)
         else:
-            kernels.clear(acc, delivered)
+            kernels.clear(acc, *beside(acc, delivered))
 
     def take_back(self, acc: Float32, begin: int, left: Float32, context: Context) -> None:
         """Add to the settled ``acc`` what rounding took away of sums that this rank owns.
@@ -149,7 +152,8 @@ class Compressor(abc.ABC):
         dense values are not those of all elements, in their order, override this.
         """
         owned = acc[begin : begin + len(left)]
-        kernels.add(owned, left, owned)
+        (there,) = beside(owned, left)
+        kernels.add(owned, there, owned)
 
     def config(self) -> dict[str, Any]:
         """Return the configuration as a dictionary that JSON can hold."""

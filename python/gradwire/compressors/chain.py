@@ -90,8 +90,9 @@ class Chain(Compressor):
     def traits(self) -> Traits:
         """Those of the selection; a contraction if both are."""
         chosen, rounded = self.select.traits.delta, self.quantize.traits
+        where = self.select.traits.on_device
         if chosen is None:
-            return Traits(sparse=True, needs_residual=True)
+            return Traits(sparse=True, needs_residual=True, on_device=where)
         relative = rounded.rounding[0] if rounded.rounding else 0.0
 
         def delta(n: int) -> float:
@@ -100,7 +101,7 @@ class Chain(Compressor):
             return chosen(n) * kept
 
         contraction = None if rounded.omega else delta
-        return Traits(sparse=True, needs_residual=True, delta=contraction)
+        return Traits(sparse=True, needs_residual=True, on_device=where, delta=contraction)
 
     def compress(self, acc: Float32, context: Context) -> Payload:
         """Return the chosen entries, to be written in the value format."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from gradwire.compressors.base import Compressor, Context, Traits
 from gradwire.payload import Float32, Payload
+from gradwire.staging import put
 from gradwire.values import plain
 
 
@@ -20,13 +21,18 @@ class NoCompression(Compressor):
     def traits(self) -> Traits:
         """Lossless and summable."""
         return Traits(
-            summable=True, lossless=True, native=True, omega=lambda n: 0.0, delta=lambda n: 1.0
+            summable=True,
+            lossless=True,
+            native=True,
+            on_device=True,
+            omega=lambda n: 0.0,
+            delta=lambda n: 1.0,
         )
 
     def compress(self, acc: Float32, context: Context) -> Payload:
-        """Return the values as they are (a view of ``acc``)."""
+        """Return the values as they are (a view of ``acc`` where that is on the host)."""
         return Payload(dense=plain(acc))
 
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
         """Copy the values."""
-        out[:] = payload.dense.decode()
+        put(out, payload.dense.decode())

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from gradwire import kernels
 from gradwire.compressors.base import Context, Traits
 from gradwire.compressors.sparsifier import Sparsifier
+from gradwire.kernels import Selected
 from gradwire.payload import Float32, Indices, Payload
+from gradwire.staging import beside, put, to_host
 from gradwire.values import plain
 
 
@@ -36,6 +38,7 @@ class TopK(Sparsifier):
             summable=self.density == 1.0,
             lossless=self.density == 1.0,
             needs_residual=self.density < 1.0,
+            on_device=True,
             delta=lambda n: max(1, round(n * self.density)) / n if n else 1.0,
         )
 
@@ -44,8 +47,7 @@ class TopK(Sparsifier):
         numel, budget = len(acc), self.budget(len(acc), context.step)
         if budget == numel:
             return Payload(dense=plain(acc))
-        selected = kernels.topk(acc, budget)
-        return Payload(numel, selected.indices, selected.values, budget=budget)
+        return _payload(numel, kernels.topk(acc, budget), budget)
 
     def compensate(
         self, gradient: Float32, residual: Float32, acc: Float32, context: Context
@@ -55,22 +57,29 @@ class TopK(Sparsifier):
         if budget == numel:
             return super().compensate(gradient, residual, acc, context)
         selected = kernels.compensate_topk(gradient, residual, budget, context.floor, acc)
-        return Payload(numel, selected.indices, selected.values, budget=budget)
+        return _payload(numel, selected, budget)
 
     def decompress(self, payload: Payload, out: Float32, context: Context) -> None:
         """Write zeros and the entries, or the dense values."""
         if len(payload.dense) == len(out):
-            out[:] = payload.dense.decode()
+            put(out, payload.dense.decode())
             return
         kernels.clear(out)
-        kernels.scatter(out, payload.indices, payload.values)
+        kernels.scatter(out, *beside(out, payload.indices, payload.values))
 
     def decompress_into_zeros(
         self, payload: Payload, out: Float32, context: Context
     ) -> Indices | None:
         """Write the entries, or the dense values."""
         if len(payload.dense) == len(out):
-            out[:] = payload.dense.decode()
+            put(out, payload.dense.decode())
             return None
-        kernels.scatter(out, payload.indices, payload.values)
-        return payload.indices
+        indices: Indices
+        indices, values = beside(out, payload.indices, payload.values)
+        kernels.scatter(out, indices, values)
+        return indices
+
+
+def _payload(numel: int, selected: Selected, budget: int) -> Payload:
+    """Return entries, wherever they were selected, on the host."""
+    return Payload(numel, to_host(selected.indices), to_host(selected.values), budget=budget)

@@ -6,6 +6,7 @@ array must be is checked by the native code, which names the operation and the a
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -51,6 +52,43 @@ def on_device(array: object) -> bool:
 def _as_numpy(array: Array) -> NDArray[Any]:
     """Return the memory of an array that is neither NumPy's nor torch's."""
     return array if isinstance(array, np.ndarray) else np.from_dlpack(array)
+
+
+def is_cupy(array: object) -> bool:
+    """Return whether array is CuPy's, without importing CuPy."""
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(array, cupy.ndarray)
+
+
+def overlap(first: Array, second: Array) -> bool:
+    """Return whether two arrays, of any layout, may share memory, on the host or a GPU."""
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.may_share_memory(first, second)
+    # The addresses of the host and of all GPUs are of one space.
+    (begin, end), (other_begin, other_end) = _span(first), _span(second)
+    return begin < other_end and other_begin < end
+
+
+def _span(array: Array) -> tuple[int, int]:
+    """Return the addresses between which an array's elements are; equal ones if it is empty."""
+    strides: Any
+    if is_tensor(array) and not (array.is_cuda or array.device.type == "cpu"):
+        return 0, 0  # addresses of their own, or none
+    if is_tensor(array):
+        shape, itemsize, begin = tuple(array.shape), array.element_size(), array.data_ptr()
+        strides = [stride * itemsize for stride in array.stride()]
+    else:
+        there = on_device(array)
+        interface = array.__cuda_array_interface__ if there else array.__array_interface__
+        shape, itemsize = interface["shape"], np.dtype(interface["typestr"]).itemsize
+        begin, strides = interface["data"][0], interface.get("strides")
+    if 0 in shape:
+        return begin, begin
+    if strides is None:
+        return begin, begin + math.prod(shape) * itemsize
+    reaches = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+    first, last = sum(min(0, each) for each in reaches), sum(max(0, each) for each in reaches)
+    return begin + first, begin + last + itemsize
 
 
 def length(array: Array) -> int:

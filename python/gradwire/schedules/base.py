@@ -19,6 +19,7 @@ from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError
 from gradwire.payload import NO_INDICES, Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement, agree
+from gradwire.staging import beside
 from gradwire.values import NO_VALUES
 
 
@@ -95,7 +96,7 @@ class Correction:
     def add_entries_to(self, acc: Float32) -> None:
         """Add the entries to an accumulator from which what got through has been taken out."""
         for indices, values in self.entries:
-            kernels.scatter_add(acc, indices, values)
+            kernels.scatter_add(acc, *beside(acc, indices, values))
 
 
 @dataclass(frozen=True)

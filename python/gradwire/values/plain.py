@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gradwire import kernels
 from gradwire.errors import ConfigError
 from gradwire.kernels import RandomStream
+from gradwire.staging import to_host
 from gradwire.values.base import Bytes, Encoded, Float32, ValueFormat, typed
 
 _NAMES = ("float32", "float16", "bfloat16")  # in the order of their codes
@@ -99,11 +100,12 @@ BFLOAT16 = Plain("bfloat16", np.dtype("<u2"))
 
 
 def plain(values: Float32) -> Encoded:
-    """Return float32 values as they are: a view of them.
+    """Return float32 values as they are: a view of them; of a GPU's memory a copy on the host.
 
     Raises:
         ConfigError: not a contiguous float32 vector.
     """
+    values = to_host(values)
     if not (
         isinstance(values, np.ndarray)
         and values.dtype == np.float32
