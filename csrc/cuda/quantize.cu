@@ -38,7 +38,7 @@ GRADWIRE_DEVICE Lattice lattice_in_memory(const Grid& grid, const float* scales,
     return lattice_of(grid, scales, block_of(chunk.existing(q), grid.block));
 }
 
-GRADWIRE_DEVICE Lattice lattice_of_quad(const Grid& grid, const QuadScales& scales, unsigned q) {
+GRADWIRE_DEVICE Lattice lattice_in_chunk(const Grid& grid, const QuadScales& scales, unsigned q) {
     return grid.scale == Scale::minmax
                ? minmax_lattice(scales.first[q], scales.second[q], grid.bits)
                : symmetric_lattice(scales.first[q], grid.levels);
@@ -72,14 +72,17 @@ GRADWIRE_DEVICE QuadScales find_scales(const ChunkFloats& x, const WarpChunk& ch
     return scales;
 }
 
+template <bool stochastic>
 GRADWIRE_DEVICE std::uint32_t encode_quad(const Lattice& lattice, const Quad<float>& x,
-                                          bool stochastic, const QuadDraw& bits) {
+                                          const QuadDraw& bits) {
     std::uint32_t codes = 0;
     GRADWIRE_UNROLL
     for (unsigned j = 0; j < kQuad; ++j) {
-        const std::uint32_t code = stochastic ? stochastic_code(lattice, x.at[j], bits.at(j))
-                                              : nearest_code(lattice, x.at[j]);
-        codes |= code << (8 * j);
+        if constexpr (stochastic) {
+            codes |= stochastic_code(lattice, x.at[j], bits.at(j)) << (8 * j);
+        } else {
+            codes |= nearest_code(lattice, x.at[j]) << (8 * j);
+        }
     }
     return codes;
 }
@@ -93,6 +96,39 @@ GRADWIRE_DEVICE Quad<float> decode_quad(const Lattice& lattice, std::uint32_t co
     return values;
 }
 
+// lattice_of_quad: tells the lattice of a quad; one for all if the chunk is in one block. Puts what
+// the codes miss into task.error.
+template <bool stochastic, bool keep_error, typename LatticeOfQuad>
+GRADWIRE_DEVICE ChunkCodes encode_chunk(const ChunkFloats& x, const WarpChunk& chunk,
+                                        const Task& task, LatticeOfQuad lattice_of_quad) {
+    const RandomStream random = at_step(task.random, task.step);
+    const bool one_block = around_chunks(task.grid.block);
+    Lattice lattice = lattice_of_quad(0);
+    ChunkCodes codes;
+    QuadDraw bits[2];  // of two quads
+    GRADWIRE_UNROLL
+    for (unsigned q = 0; q < kQuads; ++q) {
+        if constexpr (stochastic) {
+            if (q % 2 == 0) {
+                draw_pair(random, chunk, q / 2, bits);
+            }
+        }
+        if (q != 0 && !one_block) {
+            lattice = lattice_of_quad(q);
+        }
+        codes.quad[q] = encode_quad<stochastic>(lattice, x.quad[q], bits[q % 2]);
+        if constexpr (keep_error) {
+            Quad<float> error = decode_quad(lattice, codes.quad[q]);
+            GRADWIRE_UNROLL
+            for (unsigned j = 0; j < kQuad; ++j) {
+                error.at[j] = x.quad[q].at[j] - error.at[j];
+            }
+            store_floats(task.error, chunk.element(q), chunk.n, error);
+        }
+    }
+    return codes;
+}
+
 template <Origin origin, bool keep_error, typename Input>
 __global__ void __launch_bounds__(kThreads) encode_kernel(Input input, Task task) {
     const WarpChunk chunk{own_warp() * kChunk, task.n};
@@ -100,38 +136,17 @@ __global__ void __launch_bounds__(kThreads) encode_kernel(Input input, Task task
         return;
     }
     const ChunkFloats x = load_chunk(input, chunk);
-    const RandomStream random = at_step(task.random, task.step);
     QuadScales scales;
     if constexpr (origin != Origin::memory) {
         scales = find_scales<origin>(x, chunk, task.grid, task.scales);
     }
-    const bool one_block = around_chunks(task.grid.block);
-    Lattice lattice;
-    ChunkCodes codes;
-    GRADWIRE_UNROLL
-    for (unsigned pair = 0; pair < kQuads / 2; ++pair) {
-        QuadDraw bits[2] = {};
-        if (task.stochastic) {
-            draw_pair(random, chunk, pair, bits);
-        }
-        GRADWIRE_UNROLL
-        for (unsigned q = 2 * pair; q < 2 * pair + 2; ++q) {
-            if (q == 0 || !one_block) {
-                lattice = origin == Origin::memory
-                              ? lattice_in_memory(task.grid, task.scales, chunk, q)
-                              : lattice_of_quad(task.grid, scales, q);
-            }
-            codes.quad[q] = encode_quad(lattice, x.quad[q], task.stochastic, bits[q % 2]);
-            if constexpr (keep_error) {
-                Quad<float> error = decode_quad(lattice, codes.quad[q]);
-                GRADWIRE_UNROLL
-                for (unsigned j = 0; j < kQuad; ++j) {
-                    error.at[j] = x.quad[q].at[j] - error.at[j];
-                }
-                store_floats(task.error, chunk.element(q), chunk.n, error);
-            }
-        }
-    }
+    const auto lattice_of_quad = [&](unsigned q) {
+        return origin == Origin::memory ? lattice_in_memory(task.grid, task.scales, chunk, q)
+                                        : lattice_in_chunk(task.grid, scales, q);
+    };
+    const ChunkCodes codes = task.stochastic
+                                 ? encode_chunk<true, keep_error>(x, chunk, task, lattice_of_quad)
+                                 : encode_chunk<false, keep_error>(x, chunk, task, lattice_of_quad);
     store_chunk_planes(codes, chunk, task.grid.bits, task.codes);
 }
 
