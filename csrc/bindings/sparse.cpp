@@ -1,6 +1,5 @@
 #include <pybind11/pybind11.h>
 
-#include <cstring>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -39,8 +38,7 @@ void clear_(py::handle x, py::handle indices) {
     const Operation operation("clear");
     const Array array = operation.output("x", x, kEntryTypes);
     if (indices.is_none()) {
-        // Long vectors go past the caches in libraries that are worth their name.
-        without_lock([&] { std::memset(array.data, 0, array.bytes); });
+        visit_entries(array, [&](auto* data) { without_lock([&] { clear(data, array.size); }); });
         return;
     }
     const Array places = operation.input("indices", indices, kUint32);

@@ -1,5 +1,7 @@
 #include "gradwire/residual.h"
 
+#include <cstring>
+
 #include "gradwire/scatter.h"
 #include "parallel.h"
 
@@ -20,10 +22,20 @@ Status clear(T* x, std::uint64_t n, const std::uint32_t* indices, std::uint64_t 
     return Status::ok;
 }
 
-template Status clear(float*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
-template Status clear(bfloat16*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
-template Status clear(float16*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
-template Status clear(double*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept;
+template <typename T>
+void clear(T* x, std::uint64_t n) noexcept {
+    // Long vectors go past the caches in libraries that are worth their name.
+    std::memset(x, 0, n * sizeof(T));
+}
+
+#define GRADWIRE_INSTANTIATE(T)                                                             \
+    template Status clear(T*, std::uint64_t, const std::uint32_t*, std::uint64_t) noexcept; \
+    template void clear(T*, std::uint64_t) noexcept;
+GRADWIRE_INSTANTIATE(float)
+GRADWIRE_INSTANTIATE(bfloat16)
+GRADWIRE_INSTANTIATE(float16)
+GRADWIRE_INSTANTIATE(double)
+#undef GRADWIRE_INSTANTIATE
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

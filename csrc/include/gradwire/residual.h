@@ -32,5 +32,9 @@ struct Momentum {
 template <typename T>
 Status clear(T* x, std::uint64_t n, const std::uint32_t* indices, std::uint64_t count) noexcept;
 
+// The same for all of x.
+template <typename T>
+void clear(T* x, std::uint64_t n) noexcept;
+
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire
