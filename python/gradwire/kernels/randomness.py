@@ -12,7 +12,7 @@ import numpy as np
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
 from gradwire.kernels.arguments import WORD, integer, shown
-from gradwire.kernels.arrays import MAX_LENGTH, Array, trimmed
+from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, on_device, trimmed
 
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
@@ -46,7 +46,8 @@ def random_indices(
     """Return k distinct positions below n, sorted: (k,) uint32, every subset equally likely.
 
     n < 2**32, k <= n; seed, key (see fnv1a32) and step are 32-bit words, and the result is a
-    function of the five numbers. out: at least (k,) uint32; a NumPy array is allocated when None.
+    function of the five numbers. out: at least (k,) uint32, on the host or a GPU; a NumPy array is
+    allocated when None.
 
     Philox4x32-10 with key words (seed, key) and counter (b low, b high, step, 0) for block b. Each
     block gives two 64-bit draws u, words 0 and 1 (low first), then 2 and 3; a draw is the position
@@ -58,8 +59,10 @@ def random_indices(
     seed, key, step = _words("random_indices: (seed, key, step)", (seed, key, step), 3)
     if out is None:
         out = np.empty(k, np.uint32)
-    bitmap = np.zeros(native.cpu.random_indices_words(n), np.uint64)
-    native.cpu.random_indices(n, k, seed, key, step, bitmap, out)
+    operations, words = native.of(out), native.cpu.random_indices_words(n)
+    # Where nothing is marked, the memory of a new array of NumPy's is never touched.
+    bitmap = allocate(words, "uint64", out) if on_device(out) else np.zeros(words, np.uint64)
+    operations.random_indices(n, k, seed, key, step, bitmap, out)
     return trimmed(out, k)
 
 
