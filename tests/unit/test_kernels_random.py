@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,6 +62,30 @@ def test_random_indices_equal_specification(n, density, seed, key, step):
     k = round(density * n)
     result = kernels.random_indices(n, k, seed, key, step)
     assert_same_bits(result, reference.random_indices(n, k, seed, key, step))
+
+
+@functools.cache
+def drawn_in_order(n: int, k: int) -> np.ndarray:
+    """Return random_indices(n, k, 5, 6, 7) for k <= n / 2, with more draws than it needs."""
+    blocks = np.arange(2 * k, dtype=np.uint64)
+    zeros = np.zeros_like(blocks)
+    words = reference.philox4x32(np.array([blocks, zeros, zeros + np.uint64(7), zeros]), (5, 6))
+    draws = np.stack([words[0] | words[1] << np.uint64(32), words[2] | words[3] << np.uint64(32)])
+    low = (draws & np.uint64(2**32 - 1)) * np.uint64(n) >> np.uint64(32)
+    places = ((draws >> np.uint64(32)) * np.uint64(n) + low >> np.uint64(32)).T.ravel()
+    _, first = np.unique(places, return_index=True)
+    return np.sort(places[np.sort(first)[:k]]).astype(np.uint32)
+
+
+@pytest.mark.parametrize(
+    ("n", "k"), [(20_000, 10_000), (30_011, 9_000), (100_000, 8_193), (3_000_000, 10_001)]
+)
+def test_many_random_indices_are_those_drawn_first(n, k):
+    chosen = kernels.random_indices(n, k, 5, 6, 7)
+    assert_same_bits(chosen, drawn_in_order(n, k))
+    if k < n - k:
+        others = kernels.random_indices(n, n - k, 5, 6, 7)
+        assert np.array_equal(np.setdiff1d(np.arange(n), chosen, assume_unique=True), others)
 
 
 @pytest.mark.parametrize("k", [0, 1, 500, 501, 999, 1000, 1001])

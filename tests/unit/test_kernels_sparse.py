@@ -79,6 +79,31 @@ def test_bad_indices_are_refused_before_anything_is_written(indices):
     assert (x == 1).all()
 
 
+@pytest.mark.parametrize("at", [1, 31, 1023, 1024, 4095, 4999])
+def test_one_bad_index_among_many_is_found(at):
+    indices = np.arange(1, 5001, dtype=np.uint32)
+    repeated, outside = indices.copy(), indices.copy()
+    repeated[at] = indices[at - 1]
+    outside[-1] = 5001 + at
+    for bad, what in ((repeated, "strictly increasing"), (outside, "inside the range")):
+        x = np.ones(5001, np.float16)
+        with pytest.raises(ConfigError, match=what):
+            kernels.scatter(x, bad, np.zeros(bad.size, np.float16))
+        assert (x == 1).all()
+    with pytest.raises(ConfigError, match="merge: indices must be strictly increasing"):
+        kernels.merge([indices, repeated], [np.ones(5000, np.float32)] * 2)
+    for a, b in ((indices, repeated), (repeated, indices)):
+        with pytest.raises(ConfigError, match="intersect: indices must be strictly increasing"):
+            kernels.intersect(a, b)
+
+
+def assert_merged(indices, seed, flavour="gaussian"):
+    values = [vector(chunk.size, flavour, seed + p, 1) for p, chunk in enumerate(indices)]
+    result, expected = kernels.merge(indices, values), reference.merge(indices, values)
+    assert_same_bits(result[0], expected[0])
+    assert_same_bits(result[1], expected[1])
+
+
 @quick
 @given(
     st.integers(0, 5),
@@ -90,11 +115,64 @@ def test_merge_equals_specification(count, span, flavour, seed):
     rng = np.random.default_rng(seed)
     indices = [subset(span, int(rng.integers(0, min(span, 3000) + 1)), seed + p)
                for p in range(count)]  # fmt: skip
-    values = [vector(chunk.size, flavour, seed + p, 1) for p, chunk in enumerate(indices)]
-    result = kernels.merge(indices, values)
-    expected = reference.merge(indices, values)
-    assert_same_bits(result[0], expected[0])
-    assert_same_bits(result[1], expected[1])
+    assert_merged(indices, seed, flavour)
+
+
+# The CUDA kernels have tiles of 3584 to 4608 entries, and merge 16 chunks at a time.
+@pytest.mark.parametrize("size", [3583, 3584, 3585, 4608, 7168, 7169])
+def test_merge_of_one_and_of_equal_chunks(size):
+    indices = subset(4 * size, size, size)
+    for count in (1, 2, 9):
+        assert_merged([indices] * count, size)
+
+
+@pytest.mark.parametrize("count", [15, 16, 17, 33, 40])
+def test_merge_of_many_chunks(count):
+    rng = np.random.default_rng(count)
+    sizes = rng.integers(0, 900, count)
+    assert_merged([subset(1000, int(size), count + p) for p, size in enumerate(sizes)], count)
+    assert_merged([np.arange(1000, dtype=np.uint32)] * count, count)
+
+
+@pytest.mark.parametrize("count", [256, 257, 600])
+def test_merge_of_hundreds_of_chunks(count):
+    assert_merged([subset(40, 1 + p % 30, count + p) for p in range(count)], count)
+    assert_merged([np.array([5], np.uint32)] * count, count)
+
+
+def test_merge_of_an_index_that_more_chunks_have_than_a_tile_has_room():
+    assert_merged([np.array([5, 8 + p], np.uint32) for p in range(5000)], 1)
+
+
+@pytest.mark.parametrize("count", [3, 8, 20])
+def test_merge_of_chunks_that_take_turns(count):
+    behind = [np.arange(2000, dtype=np.uint32) + 2000 * p for p in range(count)]
+    assert_merged(behind, count)
+    assert_merged(behind[::-1], count)
+    assert_merged([np.arange(p, 2000 * count, count, dtype=np.uint32) for p in range(count)], count)
+
+
+@pytest.mark.parametrize("count", [2, 8, 20])
+def test_merge_of_clusters_with_huge_gaps(count):
+    rng = np.random.default_rng(count)
+    clusters = rng.integers(0, 2**32 - 4000, 7)
+    clusters[0] = 2**32 - 1 - 3000
+    chunks = [
+        np.unique(np.concatenate([begin + subset(3001, 300, p + c) for c, begin in
+                                  enumerate(clusters)])).astype(np.uint32)
+        for p in range(count)
+    ]  # fmt: skip
+    scattered = [np.unique(rng.integers(0, 2**32, 3000, np.uint32)) for _ in range(count)]
+    assert_merged(chunks, count)
+    assert_merged(scattered, count)
+    assert_merged([chunks[0], *scattered], count)
+
+
+def test_merge_of_long_and_short_chunks():
+    long = np.arange(0, 60_000, 2, dtype=np.uint32)
+    short = [np.array([p, 30_000, 59_998 + p], np.uint32) for p in range(12)]
+    assert_merged([long, *short], 1)
+    assert_merged([*short, long], 2)
 
 
 @quick
@@ -197,6 +275,22 @@ def test_intersect_equals_specification(a_count, b_count, seed):
     a, b = subset(500, a_count, seed), subset(500, b_count, seed + 1)
     for got, expected in zip(kernels.intersect(a, b), reference.intersect(a, b), strict=True):
         assert_same_bits(got, expected)
+
+
+@pytest.mark.parametrize("a_count", [0, 1, 255, 257, 2047, 2048, 2049, 9000])
+@pytest.mark.parametrize("b_count", [0, 3, 2048, 20_000])
+@pytest.mark.parametrize("span", [20_000, 2**32])
+def test_intersect_of_many_elements(a_count, b_count, span):
+    rng = np.random.default_rng(a_count + b_count)
+    b = np.unique(rng.integers(0, span, b_count))
+    own = rng.integers(0, span, a_count)
+    common = rng.permutation(b)[: a_count // 2]
+    a = np.unique(np.concatenate([own[: a_count - common.size], common, [span - 1]]))
+    b = np.append(b[b < span - 1], span - 1)  # both ends of the range
+    for first, second in ((a, b), (a, a), (a, a + 1), (a[:1], b), (a, b[-1:])):
+        pair = [each[each < 2**32].astype(np.uint32) for each in (first, second)]
+        for got, expected in zip(kernels.intersect(*pair), reference.intersect(*pair), strict=True):
+            assert_same_bits(got, expected)
 
 
 def test_intersect_refuses_unsorted_indices():
