@@ -75,12 +75,14 @@ TEST(runs_know_what_they_cannot_tell) {
     for (const double x : {kInfinity, std::nan(""), 2.0}) {
         RunFinder finder(1.25);
         finder.add(x);
+        CHECK(finder.result().exponent == Run::kUnknown);
         sum = 1.25;
         CHECK(!add_run(finder.result(), &sum));
     }
     RunFinder unlike(1.25);
     unlike.add(0.25);
-    for (const double start : {0.75, 2.5, 1.75, 0.0}) {  // other binades, and into the next one
+    // Other binades, one of them left for this one, and this one left.
+    for (const double start : {0.75, 2.5, 0.0, 0.95, 1.75}) {
         sum = start;
         CHECK(!add_run(unlike.result(), &sum));
         CHECK(sum == start);
