@@ -26,6 +26,7 @@ LONGEST_NAME = 72
 _KERNEL = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
 _FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _USED = re.compile(r"Used (\d+) registers")
+_OF_PTXAS = re.compile(r"ptxas info|    \d+ bytes stack frame")
 _SHARED = re.compile(r"(\d+) bytes smem")
 
 
@@ -47,9 +48,10 @@ class Kernel:
 
 
 def keep(command: list[str]) -> int:
-    """Run a compiler; keep what it says beside the object file."""
+    """Run a compiler; keep what it says beside the object file, and show what is not ptxas's."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    sys.stdout.write(done.stdout)
+    shown = (line for line in done.stdout.splitlines(True) if not _OF_PTXAS.match(line))
+    sys.stdout.write("".join(shown))
     if done.returncode == 0 and "-o" in command:
         path = Path(command[command.index("-o") + 1])
         path.with_name(path.name + SUFFIX).write_text(done.stdout, encoding="utf-8")

@@ -7,9 +7,10 @@
 #
 # Stages: lint (scripts/lint.sh), unit (one process; of the kernels also those for CUDA, which an emulator runs on the
 # host), cpp (C++ tests with the address and undefined-behaviour sanitizers; with --deep optimised, too), cuda (the CUDA
-# kernels compiled by nvcc, if there is one: none may spill registers), mpi (tests/parallel on 1 to 4 ranks), mpich (the
-# same and jobs whose ranks fail, over MPICH), horovod (tests/integration: tests that start jobs, and tests that are run
-# under mpirun and under horovodrun --gloo), quickstart (a short run of README's first command).
+# kernels compiled by nvcc, if there is one: none may spill registers, and the module must load without a GPU), mpi
+# (tests/parallel on 1 to 4 ranks), mpich (the same and jobs whose ranks fail, over MPICH), horovod (tests/integration:
+# tests that start jobs, and tests that are run under mpirun and under horovodrun --gloo), quickstart (a short run of
+# README's first command).
 # The tests run against the package as pip installs it from this checkout. A run that hangs ends at a deadline.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
@@ -91,11 +92,11 @@ pytest_command() { # FOLDERS...: sets the array `pytest`
 stage_lint() { run "lint" "$root/scripts/lint.sh"; }
 
 stage_unit() {
-  build_emulated
+  build_cuda "the emulated CUDA kernels" _cuda_emulated
   local folders=(tests/unit tests/conformance)
   if [[ -d tests/parity ]]; then folders+=(tests/parity); fi
   pytest_command "${folders[@]}"
-  run "unit and conformance" env GRADWIRE_EMULATED_CUDA="$root/build/cuda-emulated" "${pytest[@]}"
+  run "unit and conformance" env GRADWIRE_EMULATED_CUDA="$root/build/cuda" "${pytest[@]}"
 }
 
 # build WHAT FOLDER TARGET OPTIONS...: by CMake and Ninja
@@ -115,26 +116,29 @@ cmake_step() { # LABEL ARGUMENTS of cmake...
   fail "$label failed"
 }
 
-# The CUDA kernels as a module that runs them on the host, for the unit tests.
-build_emulated() {
-  build "the emulated CUDA kernels" build/cuda-emulated _cuda_emulated \
-    -DGRADWIRE_EMULATE_CUDA=ON -DGRADWIRE_WITH_CUDA=OFF -DGRADWIRE_BUILD_TESTS=OFF
+nvcc=${CUDACXX:-nvcc}
+has_nvcc() { command -v "$nvcc" >/dev/null; }
+
+# build_cuda WHAT TARGET: the modules _cuda_emulated, whose kernels run on the host, for the unit tests, and _cuda. One
+# architecture tells of spills what others would, and takes a seventh of the time.
+build_cuda() {
+  local options=(-DGRADWIRE_EMULATE_CUDA=ON -DGRADWIRE_BUILD_TESTS=OFF -DGRADWIRE_WITH_CUDA=OFF)
+  if has_nvcc; then
+    options+=(-DGRADWIRE_WITH_CUDA=ON -DGRADWIRE_BUILD_PYTHON=ON -DCMAKE_CUDA_ARCHITECTURES=90-real
+      -DCMAKE_CUDA_FLAGS=-Xptxas=-v "-DCMAKE_CUDA_COMPILER_LAUNCHER=python;$root/scripts/check_spills.py;--keep")
+  fi
+  build "$1" build/cuda "$2" "${options[@]}"
 }
 
-# One architecture tells of spills what others would, and takes a seventh of the time. The kernels alone: the package is
-# built where a GPU is.
 stage_cuda() {
-  local nvcc=${CUDACXX:-nvcc} keep="python;$root/scripts/check_spills.py;--keep"
-  build_emulated
-  if ! command -v "$nvcc" >/dev/null; then
+  if ! has_nvcc; then
     say "---- CUDA kernels: no nvcc here, so they are not compiled for a GPU"
     report+=("$(printf '%-28s %6s' "CUDA kernels" "no nvcc")")
     return
   fi
-  build "the CUDA kernels" build/cuda-spills gradwire_cuda -DGRADWIRE_WITH_CUDA=ON -DGRADWIRE_BUILD_PYTHON=ON \
-    -DGRADWIRE_BUILD_TESTS=OFF -DCMAKE_CUDA_ARCHITECTURES=90-real \
-    -DCMAKE_CUDA_FLAGS=-Xptxas=-v "-DCMAKE_CUDA_COMPILER_LAUNCHER=$keep"
-  run "CUDA kernels, spills" scripts/check_spills.py build/cuda-spills
+  build_cuda "the CUDA kernels" _cuda
+  run "CUDA kernels, spills" scripts/check_spills.py build/cuda
+  run "CUDA kernels, module" python scripts/check_cuda_module.py build/cuda
 }
 
 stage_cpp() {

@@ -1,4 +1,6 @@
 // Arrays in a GPU's memory, and where their operation runs.
+#include <pybind11/numpy.h>
+
 #include <string>
 
 #include "../cuda/queue.h"

@@ -231,7 +231,7 @@ def test_dlpack_of_another_device_is_refused():
 def test_arrays_of_a_gpu_need_its_kernels(monkeypatch):
     monkeypatch.delattr(gradwire, "_cuda", raising=False)
     monkeypatch.setitem(sys.modules, "gradwire._cuda", None)
-    with pytest.raises(MissingDependencyError, match="not in this build .* GRADWIRE_WITH_CUDA=1"):
+    with pytest.raises(MissingDependencyError, match=r"not in this build .* GRADWIRE_WITH_CUDA=1"):
         kernels.absmax(Foreign((CUDA, 0), X.__dlpack__))
 
 
