@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "gradwire/gap_symbols.h"
 #include "gradwire/isa.h"
 #include "gradwire/status.h"
 #include "little_endian.h"
@@ -10,25 +11,6 @@
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
-
-// The number of zeros below the lowest one; 64 if there is no one.
-GRADWIRE_SIMD std::uint64_t trailing_zeros(std::uint64_t word) noexcept {
-    return word == 0 ? 64 : static_cast<std::uint64_t>(__builtin_ctzll(word));
-}
-
-// floor(log2(value)), value > 0.
-GRADWIRE_SIMD std::uint64_t floor_log2(std::uint64_t value) noexcept {
-    return 63 - static_cast<std::uint64_t>(__builtin_clzll(value));
-}
-
-// The lowest `bits` % 64 bits.
-GRADWIRE_SIMD std::uint64_t low_bits(std::uint64_t word, std::uint64_t bits) noexcept {
-    return word & ((std::uint64_t{1} << (bits & 63)) - 1);
-}
-
-constexpr std::uint64_t bytes_of(std::uint64_t bits) noexcept {
-    return (bits + 7) / 8;
-}
 
 // Writes whole words while there is room for them, hence behind what it has been given, and bytes
 // where there is not. The room must suffice for all bits.

@@ -11,10 +11,6 @@ constexpr std::uint32_t kWordBits = 64;
 
 }  // namespace
 
-EncodedSize bitmap_size(std::uint64_t, std::uint64_t length) noexcept {
-    return {bytes_of(length), bytes_of(length)};
-}
-
 std::uint64_t encode_bitmap(Places places, std::uint8_t* out) noexcept {
     const std::uint64_t bytes = bytes_of(places.range.length);
     std::memset(out, 0, bytes);

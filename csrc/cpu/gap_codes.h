@@ -1,32 +1,14 @@
-// Gaps between indices as a stream of symbols: some zeros, a one, and a field of bits.
-//
-// A code is a class with
-//   Symbol symbol(gap)          how a gap is written
-//   Parsed field(zeros, word)   the gap and the bits of the field, whose bits begin the word; the
-//                               result matters only if zeros <= most_zeros(), and as many bits as
-//                               it claims are in the word
-//   most_zeros()                more of them never stand before a one
-//   typical_bits()              of one symbol, whatever they really are
+// Gaps between indices as a stream of symbols (gradwire/gap_symbols.h has the codes).
 #pragma once
 
 #include <cstdint>
 
 #include "bit_stream.h"
+#include "gradwire/gap_symbols.h"
 #include "index_codecs.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
-
-struct Symbol {
-    std::uint64_t zeros;
-    std::uint64_t field;
-    std::uint64_t field_bits;  // at most 37
-};
-
-struct Parsed {
-    std::uint64_t gap;
-    std::uint64_t bits;
-};
 
 // Writes the gaps of successive indices. `least` is what the first of them is at least, and then
 // what the next one is; 2^32 becomes 0.
@@ -153,9 +135,9 @@ class GapReader {
 
 // A whole message in one run.
 template <typename Code>
-std::uint64_t encode_gaps(const Code& code, Places places, std::uint64_t room,
+std::uint64_t encode_gaps(const Code& code, Places places, IndexCodec codec,
                           std::uint8_t* out) noexcept {
-    BitWriter writer(out, room);
+    BitWriter writer(out, encoded_size(places.count, places.range.length, codec).max);
     std::uint32_t least = places.range.begin;
     put_gaps(code, places.indices, places.count, &least, &writer);
     return writer.finish();

@@ -7,9 +7,6 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 namespace {
 
-constexpr unsigned kTileBits = 16;
-constexpr std::uint64_t kTileSize = std::uint64_t{1} << kTileBits;
-
 // Byte by byte: the same on any machine, and one plain access where the order is native.
 void put_u16(std::uint8_t* out, std::uint32_t value) noexcept {
     out[0] = static_cast<std::uint8_t>(value);
@@ -27,10 +24,6 @@ std::uint32_t get_u16(const std::uint8_t* data) noexcept {
 
 std::uint32_t get_u32(const std::uint8_t* data) noexcept {
     return get_u16(data) | (get_u16(data + 2) << 16);
-}
-
-constexpr std::uint64_t tile_count(std::uint64_t length) noexcept {
-    return (length + kTileSize - 1) >> kTileBits;
 }
 
 Status decode_tile(const std::uint8_t* data, std::uint64_t count, std::uint64_t begin,
@@ -52,15 +45,6 @@ Status decode_tile(const std::uint8_t* data, std::uint64_t count, std::uint64_t 
 
 }  // namespace
 
-EncodedSize u32_size(std::uint64_t count, std::uint64_t) noexcept {
-    return {4 * count, 4 * count};
-}
-
-EncodedSize tile16_size(std::uint64_t count, std::uint64_t length) noexcept {
-    const std::uint64_t size = 4 * tile_count(length) + 2 * count;
-    return {size, size};
-}
-
 std::uint64_t encode_u32(Places places, std::uint8_t* out) noexcept {
     for (std::uint64_t i = 0; i < places.count; ++i) {
         put_u32(out + 4 * i, places.indices[i] - places.range.begin);
@@ -76,7 +60,7 @@ std::uint64_t encode_tile16(Places places, std::uint8_t* out) noexcept {
         const std::uint64_t first = i;
         for (; i < places.count; ++i) {
             const std::uint32_t index = places.indices[i] - places.range.begin;
-            if (index >> kTileBits != tile) {
+            if (index / kIndexTile != tile) {
                 break;
             }
             put_u16(offsets + 2 * i, index);
@@ -112,9 +96,9 @@ Status decode_tile16(Encoded message, std::uint32_t* out) noexcept {
         if (here > message.count - done) {
             return Status::count_mismatch;
         }
-        const std::uint64_t begin = tile << kTileBits;
+        const std::uint64_t begin = tile * kIndexTile;
         const Status status = decode_tile(offsets + 2 * done, here, range.begin + begin,
-                                          std::min(kTileSize, range.length - begin), out + done);
+                                          std::min(kIndexTile, range.length - begin), out + done);
         if (status != Status::ok) {
             return status;
         }

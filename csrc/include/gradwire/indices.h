@@ -54,7 +54,8 @@ struct EncodedSize {
 };
 EncodedSize encoded_size(std::uint64_t count, std::uint64_t length, IndexCodec codec) noexcept;
 
-constexpr std::uint64_t kRiceBlock = 1024;  // gaps with one parameter
+constexpr std::uint64_t kIndexTile = 65536;  // positions that tile16 counts together
+constexpr std::uint64_t kRiceBlock = 1024;   // gaps with one parameter
 
 // The parameter r of a block of `count` indices, of which the last one is the last of `length`
 // positions behind the block before.
