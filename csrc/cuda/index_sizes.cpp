@@ -1,0 +1,2 @@
+// Sizes of messages are host arithmetic: the same source, in this namespace.
+#include "../cpu/index_sizes.cpp"
