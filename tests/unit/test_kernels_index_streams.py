@@ -10,7 +10,7 @@ from kernel_inputs import assert_same_bits, quick, subset
 
 from gradwire import kernels
 from gradwire.errors import ConfigError, WireError
-from gradwire.kernels import reference
+from gradwire.kernels import native, reference
 
 pytestmark = pytest.mark.usefixtures("each_isa")
 
@@ -194,6 +194,38 @@ def test_rice_blocks(count):
         assert_same_bits(kernels.decode_indices(data, count, begin, length, "rice"), places)
 
 
+@pytest.mark.parametrize("codec", STREAMS)
+@pytest.mark.parametrize("far", [(0,), (1023,), (1024,), (700, 701, 1023, 1024, 2047, 2999)])
+def test_a_few_gaps_are_very_long(codec, far):
+    """Among neighbours: Rice code has thousands of zeros in a row then."""
+    gaps = np.zeros(3000, np.int64)
+    gaps[list(far)] = 3_000_000
+    indices = (np.cumsum(gaps + 1) - 1).astype(np.uint32)
+    length = int(indices[-1]) + 1
+    data = kernels.encode_indices(indices, 0, length, codec)
+    assert_same_bits(data, reference.encode_indices(indices, 0, length, codec))
+    assert_same_bits(kernels.decode_indices(data, 3000, 0, length, codec), indices)
+
+
+@pytest.mark.parametrize("codec", ("u32", "tile16", "bitmap", *STREAMS))
+@pytest.mark.parametrize("offset", [1, 2, 3, 4, 9])
+def test_messages_begin_at_any_byte(codec, offset):
+    length = 140_000
+    indices = (subset(length, 5000, offset) + 77).astype(np.uint32)
+    expected = reference.encode_indices(indices, 77, length, codec)
+    size = kernels.max_encoded_size(5000, length, codec)
+    memory = np.full(size + 32, 7, np.uint8)
+    shifted = np.empty(5000 + offset, np.uint32)[offset:]
+    shifted[:] = indices
+    data = kernels.encode_indices(shifted, 77, length, codec, memory[offset : offset + size])
+    assert_same_bits(data, expected)
+    assert (memory[:offset] == 7).all() and (memory[offset + size :] == 7).all()
+    room = np.full(5000 + 16, 7, np.uint32)
+    out = room[offset : offset + 5000]
+    assert_same_bits(kernels.decode_indices(data, 5000, 77, length, codec, out), indices)
+    assert (room[:offset] == 7).all() and (room[offset + 5000 :] == 7).all()
+
+
 @pytest.mark.parametrize("r", [0, 2, 31])
 def test_rice_parameters_are_those_of_the_gaps(r):
     """Gaps 0, 2, 0, 7 with another r than theirs: one set of indices has one message."""
@@ -203,6 +235,14 @@ def test_rice_parameters_are_those_of_the_gaps(r):
     data = np.packbits(np.array(bits, np.uint8), bitorder="little").tobytes()
     with pytest.raises(WireError, match="parameter of a block must be that of its gaps"):
         kernels.decode_indices(data, 4, 10, 2**32 - 10, "rice")
+
+
+def test_a_wrong_parameter_is_named_before_what_follows_it():
+    """1024 gaps of 0 with r = 1, then nothing but zeros where another block should be."""
+    bits = np.array([1, 0, 0, 0, 0] + [1, 0] * 1024 + [0] * 35, np.uint8)
+    data = np.packbits(bits, bitorder="little").tobytes()
+    with pytest.raises(WireError, match="parameter of a block must be that of its gaps"):
+        kernels.decode_indices(data, 1025, 0, 10**6, "rice")
 
 
 def test_encoded_size_is_for_fixed_sizes():
@@ -287,3 +327,38 @@ def test_changed_bits_are_refused_or_decode_to_other_indices(codec, seed, more):
         return
     # What was accepted is the one form of what came out.
     assert_same_bits(kernels.encode_indices(decoded, 0, length, codec), data)
+
+
+def refusal(data: np.ndarray, count: int, length: int, codec: str) -> str:
+    """Return what is said of a message, or nothing if it is accepted."""
+    try:
+        kernels.decode_indices(data, count, 0, length, codec)
+    except WireError as error:
+        return str(error)
+    return ""
+
+
+@quick
+@given(
+    st.sampled_from(("u32", "tile16", "bitmap", *STREAMS)),
+    st.sampled_from([5, 200, 3000]),
+    st.integers(0, 2**32 - 1),
+    st.data(),
+)
+def test_the_first_mistake_is_the_one_that_is_named(codec, count, seed, more):
+    """As if one index had been read after the other: every instruction set says the same."""
+    length = more.draw(st.sampled_from([70_000, 300_000]))
+    indices = skewed(length, count, seed)
+    data = kernels.encode_indices(indices, 0, length, codec).copy()
+    for _ in range(more.draw(st.integers(1, 4))):
+        place = more.draw(st.integers(0, data.size - 1))
+        end = place + more.draw(st.sampled_from([1, 1, 1, 300, data.size]))
+        data[place:end] = more.draw(st.integers(0, 255))
+    said = refusal(data, indices.size, length, codec)
+    tested = native.cpu
+    try:
+        native.use_isa("generic")
+        expected = refusal(data, indices.size, length, codec)
+    finally:
+        native.cpu = tested
+    assert said == expected
