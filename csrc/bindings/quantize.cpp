@@ -2,11 +2,10 @@
 
 #include <pybind11/pybind11.h>
 
-#include <string>
-
 #include "arrays.h"
 #include "coding.h"
 #include "families.h"
+#include "quantize_arrays.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -24,73 +23,13 @@ using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
 
-Scale scale_named(const Operation& operation, py::handle object) {
-    const auto is = [&](const char* name) {
-        return PyUnicode_Check(object.ptr()) != 0 &&
-               PyUnicode_CompareWithASCIIString(object.ptr(), name) == 0;
-    };
-    if (is("absmax")) {
-        return Scale::absmax;
-    }
-    if (is("l2")) {
-        return Scale::l2;
-    }
-    if (!is("minmax")) {
-        operation.fail("scale must be absmax, l2 or minmax, got " + shown(object));
-    }
-    return Scale::minmax;
-}
-
-Grid grid_of(const Operation& operation, py::handle bits, py::handle levels, py::handle block,
-             py::handle scale) {
-    Grid grid{};
-    grid.scale = scale_named(operation, scale);
-    const bool minmax = grid.scale == Scale::minmax;
-    grid.bits = static_cast<unsigned>(integer(operation, "bits", bits, minmax ? 1 : 2, 8));
-    const unsigned most = minmax ? (1U << grid.bits) - 1 : (1U << (grid.bits - 1)) - 1;
-    if (minmax && !levels.is_none()) {
-        operation.fail("levels must be None with minmax, whose codes are all used");
-    }
-    grid.levels = levels.is_none()
-                      ? most
-                      : static_cast<unsigned>(integer(operation, "levels", levels, 1, most));
-    grid.block = block_length(operation, block);
-    return grid;
-}
-
-// Outputs of an encoder, and all it is told.
-struct Target {
-    Encoding how{};
-    Array scales;
-    Array codes;
-
-    Target(const Operation& operation, uint64_t n, const Grid& grid, py::handle random, bool given,
-           py::handle scales_, py::handle codes_)
-        : scales(scales_array(operation, scales_, given, scale_count(n, grid.block, grid.scale))),
-          codes(operation.output_of("out_codes", codes_, kUint8, code_bytes(n, grid.bits))) {
-        how.grid = grid;
-        how.given = given;
-        how.stochastic = !random.is_none();
-        if (how.stochastic) {
-            how.random = random_stream(operation, random);
-        }
-    }
-    void check_apart(const Operation& operation, std::initializer_list<const Array*> others) const {
-        operation.apart(others, {&codes});
-        if (!how.given) {
-            operation.apart(others, {&scales});
-        }
-        operation.apart({&scales}, {&codes});
-    }
-};
-
 py::tuple quantize_(py::handle x, py::handle bits, py::handle levels, py::handle block,
                     py::handle scale, py::handle random, bool given, py::handle scales,
                     py::handle codes) {
     const Operation operation("quantize");
     const Array array = operation.input("x", x, kReal);
     const Grid grid = grid_of(operation, bits, levels, block, scale);
-    const Target target(operation, array.size, grid, random, given, scales, codes);
+    const QuantizeTarget target(operation, array.size, grid, random, given, scales, codes);
     target.check_apart(operation, {&array});
     without_lock([&] {
         visit_real(array, [&](const auto* p) {
@@ -109,7 +48,7 @@ py::tuple compensate_quantize_(py::handle gradient, py::handle residual, py::han
     const ErrorFeedback arrays(operation, gradient, residual, error);
     const Grid grid = grid_of(operation, bits, levels, block, scale);
     const uint64_t n = arrays.gradient.size;
-    const Target target(operation, n, grid, random, given, scales, codes);
+    const QuantizeTarget target(operation, n, grid, random, given, scales, codes);
     target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.error});
     if (given) {
         operation.apart({&target.scales}, {&arrays.error});

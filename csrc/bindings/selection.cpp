@@ -1,11 +1,11 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
-#include <initializer_list>
 
 #include "arrays.h"
 #include "families.h"
 #include "gradwire/select.h"
+#include "selection_arrays.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -13,93 +13,12 @@ namespace {
 
 namespace py = pybind11;
 using python::Array;
-using python::kFloat32;
 using python::kReal;
-using python::kUint32;
 using python::kUint8;
 using python::Operation;
 using python::visit_real;
 using python::without_lock;
 using std::uint64_t;
-
-// Output buffers of a selection.
-struct EntryArrays {
-    Array indices;
-    Array values;
-
-    EntryArrays(const Operation& operation, py::handle out_indices, py::handle out_values,
-                uint64_t least)
-        : indices(operation.output("out_indices", out_indices, kUint32, least)),
-          values(operation.output("out_values", out_values, kFloat32, least)) {}
-
-    Entries entries() const noexcept {
-        return {indices.as<std::uint32_t>(), values.as<float>(),
-                std::min(indices.size, values.size)};
-    }
-};
-
-// The arrays of acc = residual + gradient.
-struct Compensation {
-    Array gradient;
-    Array residual;
-    Array acc;
-
-    // acc may be gradient itself if that is float32, but must not overlap it in part, nor the
-    // residual at all.
-    Compensation(const Operation& operation, py::handle gradient_, py::handle residual_,
-                 py::handle acc_)
-        : gradient(operation.input("gradient", gradient_, kReal)),
-          residual(operation.input("residual", residual_, kFloat32)),
-          acc(operation.output("out_acc", acc_, kFloat32)) {
-        operation.same_length(residual, gradient);
-        operation.same_length(acc, gradient);
-        operation.apart({&residual}, {&acc});
-        if (acc.data != gradient.data || acc.type != gradient.type) {
-            operation.apart({&gradient}, {&acc});
-        }
-    }
-};
-
-// The arrays of momentum correction: compensation, and the momentum in the same way.
-struct MomentumArrays {
-    Compensation compensation;
-    Array momentum;
-    Array out_momentum;
-
-    // out_momentum may be gradient itself if that is float32; nothing else may overlap.
-    MomentumArrays(const Operation& operation, py::handle gradient_, py::handle momentum_,
-                   py::handle residual_, py::handle out_momentum_, py::handle acc_)
-        : compensation(operation, gradient_, residual_, acc_),
-          momentum(operation.input("momentum", momentum_, kFloat32)),
-          out_momentum(operation.output("out_momentum", out_momentum_, kFloat32)) {
-        const Array& gradient = compensation.gradient;
-        operation.same_length(momentum, gradient);
-        operation.same_length(out_momentum, gradient);
-        operation.apart({&momentum, &compensation.residual, &gradient}, {&compensation.acc});
-        operation.apart({&momentum, &compensation.residual}, {&out_momentum});
-        operation.apart({}, {&compensation.acc, &out_momentum});
-        if (out_momentum.data != gradient.data || out_momentum.type != gradient.type) {
-            operation.apart({&gradient}, {&out_momentum});
-        }
-    }
-
-    void apart_from(const Operation& operation, std::initializer_list<const Array*> outputs) const {
-        operation.apart({&compensation.gradient, &compensation.residual, &compensation.acc,
-                         &momentum, &out_momentum},
-                        outputs);
-    }
-
-    template <typename T>
-    Momentum<T> of(const T* gradient, double factor, bool nesterov) const noexcept {
-        return {gradient,
-                momentum.as<float>(),
-                compensation.residual.as<float>(),
-                python::narrowed(factor),
-                nesterov,
-                out_momentum.as<float>(),
-                compensation.acc.as<float>()};
-    }
-};
 
 // What became of the outputs, in the order of gradwire.kernels.Selected.
 py::tuple to_tuple(const Selection& result, py::handle out_indices, py::handle out_values,

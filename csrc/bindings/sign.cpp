@@ -5,6 +5,7 @@
 #include "arrays.h"
 #include "coding.h"
 #include "families.h"
+#include "sign_arrays.h"
 
 namespace gradwire {
 inline namespace GRADWIRE_ISA {
@@ -19,33 +20,6 @@ using python::Operation;
 using python::visit;
 using python::visit_real;
 using python::without_lock;
-using std::uint64_t;
-
-uint64_t sign_bytes(uint64_t n) noexcept {
-    return (n + 7) / 8;
-}
-
-struct SignTarget {
-    uint64_t block;
-    bool given;
-    Array scales;
-    Array codes;
-
-    SignTarget(const Operation& operation, uint64_t n, py::handle block_, bool given_,
-               py::handle scales_, py::handle codes_)
-        : block(block_length(operation, block_)),
-          given(given_),
-          scales(scales_array(operation, scales_, given, scale_count(n, block, Scale::absmax))),
-          codes(operation.output_of("out_codes", codes_, kUint8, sign_bytes(n))) {}
-
-    void check_apart(const Operation& operation, std::initializer_list<const Array*> others) const {
-        operation.apart(others, {&codes});
-        if (!given) {
-            operation.apart(others, {&scales});
-        }
-        operation.apart({&scales}, {&codes});
-    }
-};
 
 py::tuple quantize_sign_(py::handle x, py::handle block, bool given, py::handle scales,
                          py::handle codes) {
