@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include "../cuda/devices.h"
+#include "../cuda/queue.h"
 #include "families.h"
 
 namespace py = pybind11;
@@ -39,5 +40,11 @@ PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
     module.def("devices", &devices);
     module.def("runtime_version", &gradwire::runtime_version);
     module.def("driver_version", &gradwire::driver_version);
+#if defined(GRADWIRE_EMULATED)
+    module.def("host_dealings", [] {
+        const auto& counts = gradwire::emulation::host_dealings();
+        return py::make_tuple(counts.fetches.load(), counts.sends.load(), counts.scratches.load());
+    });
+#endif
     gradwire::bind_all(module);
 }

@@ -114,6 +114,7 @@ void restore_device(int) noexcept {}
 
 Scratch::Scratch(std::uint64_t bytes) noexcept {
     if (bytes != 0) {
+        ++emulation::host_dealings().scratches;
         memory_ = std::malloc(bytes);
         std::memset(memory_, 0xCD, bytes);
     }
@@ -131,12 +132,16 @@ void set_bytes(void* memory, int value, std::uint64_t bytes) noexcept {
 
 void send_bytes(void* memory, const void* host, std::uint64_t bytes) noexcept {
     if (bytes != 0) {
+        ++emulation::host_dealings().sends;
         std::memcpy(memory, host, bytes);
     }
 }
 
 void fetch_bytes(void* host, const void* memory, std::uint64_t bytes) noexcept {
-    send_bytes(host, memory, bytes);
+    ++emulation::host_dealings().fetches;
+    if (bytes != 0) {
+        std::memcpy(host, memory, bytes);
+    }
 }
 
 unsigned processors() noexcept {

@@ -238,6 +238,11 @@ void give_way() noexcept {
     suspend();
 }
 
+HostDealings& host_dealings() noexcept {
+    static HostDealings dealings{};
+    return dealings;
+}
+
 void wait_for_block() noexcept {
     Machine& m = machine();
     Block& block = *m.block;

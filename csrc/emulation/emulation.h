@@ -9,6 +9,7 @@
 // For tests: it is slow, and knows only what csrc/cuda/simt.h lists.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <tuple>
@@ -73,6 +74,14 @@ struct Place {
 };
 
 const Place& place() noexcept;
+
+// What operations had to do with the host since the program began, beside launches: how often they
+// waited for something, took bytes of the host's, and took memory.
+struct HostDealings {
+    std::atomic<std::uint64_t> fetches, sends, scratches;
+};
+
+HostDealings& host_dealings() noexcept;
 
 void* shared_memory(const char* file, int line, std::size_t bytes, std::size_t alignment);
 
