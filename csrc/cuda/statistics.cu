@@ -34,6 +34,13 @@ __global__ void __launch_bounds__(kThreads)
     }
 }
 
+// Of the largest magnitude, which the answer replaces.
+__global__ void is_finite_kernel(std::uint32_t* result) {
+    if (threadIdx.x == 0) {
+        *result = *result < kInfinityMagnitude ? 1 : 0;
+    }
+}
+
 template <typename T>
 __global__ void __launch_bounds__(kCounting, 2)
     histogram_kernel(const T* x, std::uint64_t n, Field field, std::uint64_t* counts) {
@@ -73,6 +80,12 @@ void enqueue_absmax(const T* x, std::uint64_t n, float* result) noexcept {
 }
 
 template <typename T>
+void enqueue_finite_check(const T* x, std::uint64_t n, std::uint32_t* result) noexcept {
+    enqueue_absmax(x, n, reinterpret_cast<float*>(result));
+    launch(1, kWarp, is_finite_kernel, result);
+}
+
+template <typename T>
 float absmax(const T* x, std::uint64_t n) noexcept {
     const Scratch result(sizeof(float));
     enqueue_absmax(x, n, result.as<float>());
@@ -93,11 +106,12 @@ void histogram(const T* x, std::uint64_t n, unsigned shift, unsigned bits, std::
            Field{shift, bits, prefix}, counts);
 }
 
-#define GRADWIRE_INSTANTIATE(T)                                                         \
-    template void enqueue_absmax(const T*, std::uint64_t, float*) noexcept;             \
-    template bool finite_check(const T*, std::uint64_t) noexcept;                       \
-    template float absmax(const T*, std::uint64_t) noexcept;                            \
-    template void histogram(const T*, std::uint64_t, unsigned, unsigned, std::uint32_t, \
+#define GRADWIRE_INSTANTIATE(T)                                                           \
+    template void enqueue_absmax(const T*, std::uint64_t, float*) noexcept;               \
+    template void enqueue_finite_check(const T*, std::uint64_t, std::uint32_t*) noexcept; \
+    template bool finite_check(const T*, std::uint64_t) noexcept;                         \
+    template float absmax(const T*, std::uint64_t) noexcept;                              \
+    template void histogram(const T*, std::uint64_t, unsigned, unsigned, std::uint32_t,   \
                             std::uint64_t*) noexcept;
 GRADWIRE_INSTANTIATE(float)
 GRADWIRE_INSTANTIATE(bfloat16)

@@ -11,6 +11,10 @@ inline namespace cuda {
 template <typename T>
 void enqueue_absmax(const T* x, std::uint64_t n, float* result) noexcept;
 
+// 1 if no element is infinite or NaN, else 0.
+template <typename T>
+void enqueue_finite_check(const T* x, std::uint64_t n, std::uint32_t* result) noexcept;
+
 // Bytes of workspace, aligned to 8.
 std::uint64_t norm_workspace(std::uint64_t n) noexcept;
 template <typename T>
