@@ -29,6 +29,9 @@ GRADWIRE_OPTIONAL void bind_arithmetic(pybind11::module_& module);
 GRADWIRE_OPTIONAL void bind_transform(pybind11::module_& module);
 GRADWIRE_OPTIONAL void bind_dynamic(pybind11::module_& module);
 GRADWIRE_OPTIONAL void bind_minifloat(pybind11::module_& module);
+#if defined(GRADWIRE_ON_DEVICE)
+void bind_queued(pybind11::module_& module);
+#endif
 
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

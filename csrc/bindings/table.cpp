@@ -26,6 +26,9 @@ void bind_all(pybind11::module_& module) {
     GRADWIRE_BIND(transform)
     GRADWIRE_BIND(dynamic)
     GRADWIRE_BIND(minifloat)
+#if defined(GRADWIRE_ON_DEVICE)
+    bind_queued(module);
+#endif
 }
 
 }  // namespace GRADWIRE_ISA

@@ -42,6 +42,34 @@ GPU = on_device()
 TABLES = {name: table for name, table in {EMULATED: CUDA, ON_DEVICE: GPU}.items() if table}
 
 
+class Watched:
+    """The emulated kernels, of which no call may wait, take bytes of the host's or take memory."""
+
+    __name__ = "cuda"
+
+    def __getattr__(self, name: str) -> Any:
+        operation = getattr(CUDA, name)
+
+        def call(*arguments: Any) -> Any:
+            before = CUDA.host_dealings()
+            try:
+                return operation(*arguments)
+            finally:
+                assert CUDA.host_dealings() == before, name
+
+        return call
+
+
+@pytest.fixture(params=[*TABLES] or ["nothing"])
+def each_queue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test of queued kernels with arrays of the host: emulated and watched, or on a GPU."""
+    if request.param == "nothing":
+        pytest.skip("needs the emulated CUDA kernels")
+    table = Watched() if request.param == EMULATED else TABLES[request.param]
+    monkeypatch.setattr(native, "cuda", lambda: table)
+    return str(request.param)
+
+
 @pytest.fixture(scope="module", params=[*native.isas(), *TABLES])
 def each_isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run a module's tests once with each instruction set that this processor has.

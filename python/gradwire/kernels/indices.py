@@ -52,7 +52,7 @@ def encoded_size(count: int, length: int, codec: str) -> int:
     codec: one whose size depends on nothing else, "u32", "tile16" or "bitmap"; ConfigError for the
     others, whose largest size `max_encoded_size` returns.
     """
-    number = _codec("encoded_size", codec)
+    number = codec_number("encoded_size", codec)
     if codec not in _FIXED_SIZE:
         raise ConfigError(
             f"encoded_size: the size of {codec} depends on the indices: call max_encoded_size"
@@ -66,7 +66,7 @@ def max_encoded_size(count: int, length: int, codec: str) -> int:
     For "u32", "tile16" and "bitmap" that is the exact size. Some set of indices takes so many bytes
     in each codec but "elias_delta", where this is an upper bound.
     """
-    number = _codec("max_encoded_size", codec)
+    number = codec_number("max_encoded_size", codec)
     return _largest_size("max_encoded_size", count, length, number)
 
 
@@ -80,8 +80,8 @@ def encode_indices(
     the written part is scratch. Returns the written part. Indices that are not strictly increasing
     or outside the range: ConfigError, nothing written. Reads 8 bytes per index.
     """
-    begin, length = _range("encode_indices", begin, length)
-    number = _codec("encode_indices", codec)
+    begin, length = index_range("encode_indices", begin, length)
+    number = codec_number("encode_indices", codec)
     if out is None:
         size = native.cpu.encoded_size(length_of(indices), length, number)[1]
         out = allocate(size, "uint8", indices)
@@ -106,8 +106,8 @@ def decode_indices(
     """
     data = message("decode_indices: data", data)
     count = integer("decode_indices: count", count, 0, MAX_LENGTH)
-    begin, length = _range("decode_indices", begin, length)
-    number = _codec("decode_indices", codec)
+    begin, length = index_range("decode_indices", begin, length)
+    number = codec_number("decode_indices", codec)
     _require_size(length_of(data), count, length, number)
     if out is None:
         out = allocate(count, "uint32", data)
@@ -138,10 +138,12 @@ def _largest_size(who: str, count: int, length: int, codec: int) -> int:
     return most
 
 
-def _codec(who: str, codec: str) -> int:
+def codec_number(who: str, codec: str) -> int:
+    """Return the number by which native code knows a codec; ConfigError if there is none."""
     return _CODECS[choice(f"{who}: codec", codec, _CODECS)]
 
 
-def _range(who: str, begin: int, length: int) -> tuple[int, int]:
+def index_range(who: str, begin: int, length: int) -> tuple[int, int]:
+    """Return the range as integers; ConfigError if it is none of indices of 32 bits."""
     begin = integer(f"{who}: begin", begin, 0, MAX_LENGTH)
     return begin, integer(f"{who}: length", length, 0, WORD - begin)

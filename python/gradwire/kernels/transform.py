@@ -43,22 +43,38 @@ def hadamard(
     8 bytes per element from and to memory up to blocks that fit into the second-level cache, then
     8 more for every further factor of 8.
     """
-    block = integer("hadamard: block", block, 2, MAX_HADAMARD_BLOCK)
-    if block & (block - 1):
-        raise ConfigError(f"hadamard: block must be a power of two, got {block}")
-    if not (signs is None or isinstance(signs, str)) or signs not in _SIGNS:
-        raise ConfigError(f"hadamard: signs must be None, 'before' or 'after', got {shown(signs)}")
+    block, number = block_length("hadamard", block), sign_number("hadamard", signs)
     if out is None:
         out = allocate(length(x), "float32", x)
     native.of(x).hadamard(
         x,
         block,
         out,
-        _SIGNS[signs],
+        number,
         integer("hadamard: seed", seed, 0, WORD - 1),
         integer("hadamard: key", key, 0, WORD - 1),
         integer("hadamard: step", step, 0, WORD - 1),
-        integer("hadamard: rank", rank, 0, WORD // 2 - 1)
-        | integer("hadamard: phase", phase, 0, 1) << 31,
+        stream_word("hadamard", rank, phase),
     )
     return out
+
+
+def block_length(who: str, block: int) -> int:
+    """Return a block that can be transformed; ConfigError if it cannot be."""
+    block = integer(f"{who}: block", block, 2, MAX_HADAMARD_BLOCK)
+    if block & (block - 1):
+        raise ConfigError(f"{who}: block must be a power of two, got {block}")
+    return block
+
+
+def sign_number(who: str, signs: str | None) -> int:
+    """Return the number by which native code knows where the signs go; ConfigError if none."""
+    if not (signs is None or isinstance(signs, str)) or signs not in _SIGNS:
+        raise ConfigError(f"{who}: signs must be None, 'before' or 'after', got {shown(signs)}")
+    return _SIGNS[signs]
+
+
+def stream_word(who: str, rank: int, phase: int) -> int:
+    """Return the word of the counter that tells whose signs they are."""
+    rank = integer(f"{who}: rank", rank, 0, WORD // 2 - 1)
+    return rank | integer(f"{who}: phase", phase, 0, 1) << 31
