@@ -9,7 +9,7 @@ from kernel_inputs import FLAVOURS, vector
 
 from gradwire.communicators import Communicator, Simulation
 from gradwire.schedules import winners as module
-from gradwire.schedules.winners import Won, winners
+from gradwire.schedules.winners import Guess, Won, winners
 
 WITHOUT_NAN = [name for name in FLAVOURS if name not in ("special", "bits")]
 
@@ -25,8 +25,8 @@ def chosen(sums: np.ndarray, cuts: list[int], k: int, seed: int = 0, guess: int 
 
     def rank(communicator: Communicator) -> Won:
         own = sums[cuts[communicator.rank] : cuts[communicator.rank + 1]].copy()
-        won = winners(own, k, communicator, guess, rounded=k % 2 == 1)
-        assert 0 <= won.guess < 2**31
+        won = winners(own, k, communicator, Guess(guess), rounded=k % 2 == 1)
+        assert 0 <= won.guess.kth < 2**31
         assert won.places.dtype == np.uint32
         return won
 
@@ -78,15 +78,41 @@ def test_a_good_guess_saves_a_round() -> None:
     def rounds(guess: int) -> tuple[int, int]:
         def rank(communicator: Communicator) -> tuple[int, int]:
             own = np.array_split(sums, 4)[communicator.rank].copy()
-            won = winners(own, 30_000, communicator, guess)
-            return communicator.counters.messages_sent, won.guess
+            won = winners(own, 30_000, communicator, Guess(guess))
+            return communicator.counters.messages_sent, won.guess.kth
 
         return Simulation(4, 0).run(rank)[0]
 
     without, found = rounds(0)
     needed = rounds(found + 100_000)[0]
     assert needed < without if module._FEW > 100 else needed <= without
-    assert 0.99 < np.int32(found).view(np.float32) / largest_kth(sums, 30_000) <= 1
+    assert np.int32(found).view(np.float32) == largest_kth(sums, 30_000)
+
+
+def test_a_good_guess_of_rounded_sums_saves_all_but_one_round() -> None:
+    exact = np.random.default_rng(3).laplace(size=100_000).astype(np.float32)
+    sums = (exact.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    bits = int(np.float32(largest_kth(sums, 30_000)).view(np.int32))
+    useful = module._FEW > 10  # else owners may not list the eight steps around it
+
+    def search(communicator: Communicator) -> list[tuple[int, Guess]]:
+        own = np.array_split(sums, 4)[communicator.rank].copy()
+        seen, guess = [], Guess()
+        for start in (0, bits, bits + (3 << 16), bits - (5 << 16)):
+            before = communicator.counters.messages_sent
+            guess = winners(own, 30_000, communicator, Guess(start, guess.pause), True).guess
+            seen.append((communicator.counters.messages_sent - before, guess))
+        return seen
+
+    for seen in Simulation(4, 0).run(search):
+        messages = [sent for sent, _ in seen]
+        assert all(guess.kth == bits for _, guess in seen)
+        if useful:
+            assert messages[1] == messages[2] == 3 < messages[0]
+            assert messages[3] > 3  # the k-th was not in the lists
+            assert [guess.pause for _, guess in seen] == [0, 0, 0, 16]
+        else:
+            assert [guess.pause for _, guess in seen] == [0, 16, 15, 14]
 
 
 def largest_kth(sums: np.ndarray, k: int) -> float:

@@ -28,6 +28,7 @@ from gradwire.schedules.regions import (
     tile_loads,
 )
 from gradwire.schedules.sparse import SparseSchedule
+from gradwire.schedules.winners import NO_GUESS, Guess
 
 Counts = npt.NDArray[np.uint32]
 Positions = npt.NDArray[np.int64] | slice
@@ -45,7 +46,7 @@ class Partition:
         boundaries: (P + 1,) of the regions in use.
         since: exchanges since they were cut, the one that did it included.
         overloaded: whether an owner's share was too large.
-        guess: the bits of the last k-th sum, for schedules that look for it.
+        guess: what the last search for the k-th sum left, for schedules that look for it.
         told: how many of the last sums that owners told lie in each load tile; None before.
         blind: the regions were cut without knowing that.
         drifted: what owners receive and tell is no longer balanced.
@@ -54,7 +55,7 @@ class Partition:
     boundaries: Boundaries
     since: int = 0
     overloaded: bool = False
-    guess: int = 0
+    guess: Guess = NO_GUESS
     told: Counts | None = None
     blind: bool = True
     drifted: bool = False
