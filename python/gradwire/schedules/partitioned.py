@@ -77,11 +77,13 @@ class Kept(NamedTuple):
         owned: its sums, or those that it tells for others.
         layout: where each rank's sums lie; the same on all ranks.
         most: the number of sums that no rank exceeds; the same on all ranks.
+        counts: how many each rank tells, where all ranks know.
     """
 
     owned: Owned
     layout: Layout
     most: int
+    counts: list[int] | None = None
 
 
 @dataclass
@@ -139,9 +141,11 @@ class Partitioned(SparseSchedule):
             owned, rounded_off = split(payload, layout, agreement, communicator)
         report.reduced = len(owned.indices)
         exchanged = Exchanged(payload, partition, layout, agreement)
-        kept, layout, most = self.keep(owned, exchanged, communicator, report)
+        kept, layout, most, counts = self.keep(owned, exchanged, communicator, report)
         with report.phase("gather", communicator):
-            gathered = gather(kept, payload, layout, agreement, communicator, most=most)
+            gathered = gather(
+                kept, payload, layout, agreement, communicator, most=most, counts=counts
+            )
         reduced = gathered.reduced
         report.winners = len(reduced.indices)
         report.imbalance = self.note(partition, gathered)

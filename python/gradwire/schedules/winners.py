@@ -26,6 +26,7 @@ from gradwire.payload import Float32, Indices
 from gradwire.schedules.candidates import Candidates, Magnitudes, Question, list_candidates
 
 _BEYOND = 1 << 31  # all magnitudes are below
+_INFINITY = 0x7F800000
 _BITS_OF_BINS = 10
 # Of the window around a guess: 1024 bins that reach half a power of two to both sides.
 _GUESS_SHIFT = 13
@@ -139,8 +140,9 @@ def winners(
 ) -> Won:
     """Tell which of this owner's sums are among the k largest of all owners; collective.
 
-    ``values`` are this owner's sums in index order, without NaN. Exactly k win, or all non-zero
-    ones if there are fewer. Zeros never win. ``guess``: of the last search; ``rounded``: many sums
+    ``values`` are this owner's sums in index order; NaN, which comes of infinities that rounding
+    makes, is larger than all numbers. Exactly k win, or all non-zero ones if there are fewer. Zeros
+    never win. ``guess``: of the last search; ``rounded``: many sums
     have the same magnitude. Both are the same on all ranks, and change no result.
     """
     pause = max(guess.pause - 1, 0)
@@ -156,7 +158,13 @@ def winners(
         raise WireError(f"expected {k} winners of all ranks, got {shares.sum()}")
     top = _reaching(values, kth)
     losers = np.flatnonzero(_magnitudes(top.values) == kth)[ties[communicator.rank] :]
-    return Won(np.delete(top.indices, losers), Guess(kth, pause), shares.tolist())
+    places = np.delete(top.indices, losers)
+    if len(places) != shares[communicator.rank]:
+        raise WireError(
+            f"the lists of all ranks say that {shares[communicator.rank]} sums of rank "
+            f"{communicator.rank} win, it has {len(places)}"
+        )
+    return Won(places, Guess(kth, pause), shares.tolist())
 
 
 def _among_near(values: Float32, k: int, communicator: Communicator, kth: int) -> _Found | None:
@@ -210,7 +218,11 @@ def _reaching(values: Float32, bits: int) -> kernels.Selected:
     exponent, fraction = bits >> 23, bits & (1 << 23) - 1
     bound = ldexp(fraction + (exponent > 0) * (1 << 23), max(exponent, 1) - 150)
     indices, kept = np.empty(len(values), np.uint32), np.empty(len(values), np.float32)
-    return kernels.select(values, bound, indices, kept)
+    found = kernels.select(values, bound, indices, kept)
+    if bits <= _INFINITY:
+        return found
+    enough = _magnitudes(found.values) >= bits  # no bound is larger than Inf, but NaN are
+    return found._replace(indices=found.indices[enough], values=found.values[enough])
 
 
 def _magnitudes(values: Float32) -> Magnitudes:
