@@ -264,6 +264,21 @@ def test_sums_beyond_the_format_stop_the_step_everywhere(schedule: type[Schedule
         assert_same_bits(each[1].residual, each[0].residual)
 
 
+@pytest.mark.parametrize("schedule", [OkTopk, TopkDsa, GTopk])
+@pytest.mark.parametrize("size", [3, 5, 8])
+@pytest.mark.parametrize("density", [0.01, 0.25])
+def test_infinities_that_cancel_out_stop_the_step_everywhere(
+    schedule: type[Schedule], size: int, density: float
+) -> None:
+    """As with a loss scale that is too large: values beyond float16, of both signs."""
+    gradients = drawn(SHAPES["layered_laplace"], size, 400, steps=3)
+    for rank, own in enumerate(gradients):
+        own[1][:40] = np.float32(1e5 * (-1) ** rank)
+    for each in run(gradients, Chain(TopK(density), FP16()), schedule):
+        assert [step.out is None for step in each] == [False, True, False]
+        assert_same_bits(each[1].residual, each[0].residual)
+
+
 def test_what_cannot_be_chained_or_moved_is_refused() -> None:
     with pytest.raises(ConfigError, match="select must be a sparse compressor, got BF16"):
         Chain(BF16(), BF16())

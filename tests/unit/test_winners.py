@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from kernel_inputs import FLAVOURS, vector
 
 from gradwire.communicators import Communicator, Simulation
+from gradwire.errors import WireError
 from gradwire.schedules import winners as module
-from gradwire.schedules.winners import Won, winners
-
-WITHOUT_NAN = [name for name in FLAVOURS if name not in ("special", "bits")]
+from gradwire.schedules.winners import Guess, Won, winners
 
 
 @pytest.fixture(params=[1, 3, 1024], autouse=True)
@@ -25,8 +24,8 @@ def chosen(sums: np.ndarray, cuts: list[int], k: int, seed: int = 0, guess: int 
 
     def rank(communicator: Communicator) -> Won:
         own = sums[cuts[communicator.rank] : cuts[communicator.rank + 1]].copy()
-        won = winners(own, k, communicator, guess, rounded=k % 2 == 1)
-        assert 0 <= won.guess < 2**31
+        won = winners(own, k, communicator, Guess(guess), rounded=k % 2 == 1)
+        assert 0 <= won.guess.kth < 2**31
         assert won.places.dtype == np.uint32
         return won
 
@@ -48,7 +47,7 @@ def random_cuts(generator: np.random.Generator, numel: int, size: int) -> list[i
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    st.sampled_from(WITHOUT_NAN),
+    st.sampled_from(FLAVOURS),
     st.integers(0, 400),
     st.integers(1, 6),
     st.integers(1, 450),
@@ -57,7 +56,53 @@ def random_cuts(generator: np.random.Generator, numel: int, size: int) -> list[i
 def test_equals_a_sort(flavour: str, numel: int, size: int, k: int, seed: int) -> None:
     sums = vector(numel, flavour, seed)
     cuts = random_cuts(np.random.default_rng(seed), numel, size)
-    assert np.array_equal(chosen(sums, cuts, k), largest(sums, k))
+    assert np.array_equal(chosen(sums, cuts, k), of_largest_bits(sums, k))
+
+
+def of_largest_bits(sums: np.ndarray, k: int) -> np.ndarray:
+    """As `largest`, with the bits of NaN among those of numbers."""
+    bits = sums.view(np.uint32) & np.uint32(0x7FFFFFFF)
+    order = np.argsort(-bits.astype(np.int64), kind="stable")[:k]
+    return np.sort(order[bits[order] != 0])
+
+
+@pytest.mark.parametrize("kth", [0x7F800000, 0x7F800001, 0x7FC00000, 0x7FFFFFFF])
+def test_nan_is_larger_than_all_numbers(kth: int) -> None:
+    """Infinities that rounding made may cancel out; a guess may come of that, too."""
+    bits = [0x7F800000, 0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FFFFFFF, 0x3F800000, 0x7FC00000]
+    sums = np.array(bits, np.uint32).view(np.float32)
+    for k in range(1, 9):
+        found = chosen(sums, [0, 2, 4, 7], k, guess=kth)
+        assert np.array_equal(found, of_largest_bits(sums, k))
+
+
+def test_lists_that_do_not_add_up_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.repeat(np.arange(1, 101), 100)
+    sums = np.random.default_rng(1).permutation(values).astype(np.float32)
+
+    class Overstating:
+        """A communicator whose rank 1 says that more of its sums surely win."""
+
+        def __init__(self, communicator: Communicator) -> None:
+            self.real = communicator
+
+        def allgatherv(self, message: np.ndarray, limit: int) -> list[np.ndarray]:
+            words = message.view("<i4").copy()
+            words[0] += 5 * (self.real.rank == 1) * (words[0] >= 0)
+            return self.real.allgatherv(words.view(np.uint8), limit)
+
+    def rank(communicator: Communicator) -> Won:
+        own = np.array_split(sums, 2)[communicator.rank].copy()
+        guess = Guess(int(np.float32(71).view(np.int32)))
+        return winners(own, 3000, communicator, guess, rounded=True)
+
+    assert sum(len(won.places) for won in Simulation(2).run(rank)) == 3000
+    real = module.list_candidates
+    monkeypatch.setattr(
+        module, "list_candidates", lambda m, question, c: real(m, question, Overstating(c))
+    )
+    with pytest.raises(WireError, match=r"sums of rank 1 win, it has|winners of all ranks"):
+        Simulation(2).run(rank)
 
 
 @pytest.mark.parametrize(
@@ -78,15 +123,41 @@ def test_a_good_guess_saves_a_round() -> None:
     def rounds(guess: int) -> tuple[int, int]:
         def rank(communicator: Communicator) -> tuple[int, int]:
             own = np.array_split(sums, 4)[communicator.rank].copy()
-            won = winners(own, 30_000, communicator, guess)
-            return communicator.counters.messages_sent, won.guess
+            won = winners(own, 30_000, communicator, Guess(guess))
+            return communicator.counters.messages_sent, won.guess.kth
 
         return Simulation(4, 0).run(rank)[0]
 
     without, found = rounds(0)
     needed = rounds(found + 100_000)[0]
     assert needed < without if module._FEW > 100 else needed <= without
-    assert 0.99 < np.int32(found).view(np.float32) / largest_kth(sums, 30_000) <= 1
+    assert np.int32(found).view(np.float32) == largest_kth(sums, 30_000)
+
+
+def test_a_good_guess_of_rounded_sums_saves_all_but_one_round() -> None:
+    exact = np.random.default_rng(3).laplace(size=100_000).astype(np.float32)
+    sums = (exact.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    bits = int(np.float32(largest_kth(sums, 30_000)).view(np.int32))
+    useful = module._FEW > 10  # else owners may not list the eight steps around it
+
+    def search(communicator: Communicator) -> list[tuple[int, Guess]]:
+        own = np.array_split(sums, 4)[communicator.rank].copy()
+        seen, guess = [], Guess()
+        for start in (0, bits, bits + (3 << 16), bits - (5 << 16)):
+            before = communicator.counters.messages_sent
+            guess = winners(own, 30_000, communicator, Guess(start, guess.pause), True).guess
+            seen.append((communicator.counters.messages_sent - before, guess))
+        return seen
+
+    for seen in Simulation(4, 0).run(search):
+        messages = [sent for sent, _ in seen]
+        assert all(guess.kth == bits for _, guess in seen)
+        if useful:
+            assert messages[1] == messages[2] == 3 < messages[0]
+            assert messages[3] > 3  # the k-th was not in the lists
+            assert [guess.pause for _, guess in seen] == [0, 0, 0, 16]
+        else:
+            assert [guess.pause for _, guess in seen] == [0, 16, 15, 14]
 
 
 def largest_kth(sums: np.ndarray, k: int) -> float:

@@ -20,10 +20,11 @@ _VALUE_BYTES = 4
 _AGREEMENT_BYTES = 40  # five integers of 64 bits
 # Of Ok-Topk's exact selection (schedules/winners.py). The bins of the first histogram are a 1024th
 # of a power of two wide, if the last k-th was a good guess; about k times _SHARE_OF_BIN sums lie in
-# the one of the k-th, and what is more than _FEW takes a second histogram.
+# the one of the k-th, and more than _FEW of an owner take a second histogram. Rounded values take a
+# round less on few ranks, which is not foretold.
 _BINS = 1024
 _COUNT_BYTES = 4
-_FEW = 1024
+_FEW = 512
 _SHARE_OF_BIN = 0.0024
 
 
@@ -196,7 +197,7 @@ def _selection(case: Case) -> Phase:
     """One histogram or two, and the sums that remain."""
     in_question = _SHARE_OF_BIN * case.k
     histogram = _allreduce(case, _COUNT_BYTES * (_BINS + 2))
-    histograms = 1 if in_question <= _FEW else 2
+    histograms = 1 if in_question <= _FEW * case.ranks else 2
     in_question /= _BINS ** (histograms - 1)
     parts = [histogram] * histograms
     parts.append(Phase(case.peers, _VALUE_BYTES * in_question * case.elsewhere))

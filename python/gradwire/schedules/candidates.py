@@ -32,13 +32,13 @@ class Question:
     Attributes:
         least: the smallest.
         beyond: the smallest above all of them.
-        total: how many sums of all owners have one.
+        total: how many sums of all owners have one; None if nobody knows.
         most: how many different ones an owner may list.
     """
 
     least: int
     beyond: int
-    total: int
+    total: int | None
     most: int
 
     @property
@@ -142,5 +142,5 @@ def _check(lists: Candidates, question: Question) -> None:
     for at in np.flatnonzero(falls & (np.diff(lists.owner) == 0)):
         refuse(lists.owner[at], "increasing magnitudes", lists.magnitudes[at : at + 2])
     listed = int(lists.counts.sum())
-    if listed != question.total:
+    if question.total not in (None, listed):
         raise WireError(f"expected {question.total} candidates from all ranks, got {listed}")

@@ -71,7 +71,8 @@ class OkTopk(Partitioned):
         if won.shares and imbalance(won.shares) > self.largest_share:
             with report.phase("balance", communicator):
                 owned, layout = balance(owned, won.shares, layout, agreement, communicator)
-        return Kept(owned, layout, payload.budget)
+            return Kept(owned, layout, payload.budget)
+        return Kept(owned, layout, payload.budget, won.shares)
 
     def delivered(self, payload: Payload, reduced: Payload) -> tuple[Indices, Positions]:
         """Return this rank's entries that won, and where among all of its entries they are."""

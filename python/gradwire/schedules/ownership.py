@@ -8,6 +8,7 @@ their owner; each keeps what that took away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from gradwire import kernels
 from gradwire.communicators.base import Communicator
 from gradwire.communicators.messages import Bytes
+from gradwire.errors import WireError
 from gradwire.index_codecs import choose_codec
 from gradwire.payload import Float32, Indices, Payload
 from gradwire.schedules.agreement import Agreement
@@ -167,12 +169,14 @@ def gather(
     communicator: Communicator,
     dense_format: ValueFormat | None = None,
     most: int | None = None,
+    counts: Sequence[int] | None = None,
 ) -> Gathered:
     """Send what this rank owns to all; collective.
 
     ``payload`` is what this rank brought, for its sizes and formats; ``dense_format`` is what sums
     of dense values are rounded to, the format of the payload's if None; ``most`` the number of
-    entries that no owner exceeds, the payload's budget if None.
+    entries that no owner exceeds, the payload's budget if None; ``counts`` how many each owner has,
+    where all ranks know.
     """
     rank, size = communicator.rank, communicator.size
     dense_format = dense_format or payload.dense.format
@@ -195,6 +199,12 @@ def gather(
         message if peer == rank else decode(each, expected[peer], communicator.ranks[peer])
         for peer, each in enumerate(communicator.allgatherv(data, limit))
     ]
+    for peer, each in enumerate(received):
+        if counts is not None and len(each.indices) != counts[peer]:
+            raise WireError(
+                f"expected {counts[peer]} sums from rank {communicator.ranks[peer]}, got "
+                f"{len(each.indices)}"
+            )
     return Gathered(
         _joined(received, payload),
         [each.load for each in received],

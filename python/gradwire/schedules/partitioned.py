@@ -28,6 +28,7 @@ from gradwire.schedules.regions import (
     tile_loads,
 )
 from gradwire.schedules.sparse import SparseSchedule
+from gradwire.schedules.winners import NO_GUESS, Guess
 
 Counts = npt.NDArray[np.uint32]
 Positions = npt.NDArray[np.int64] | slice
@@ -45,7 +46,7 @@ class Partition:
         boundaries: (P + 1,) of the regions in use.
         since: exchanges since they were cut, the one that did it included.
         overloaded: whether an owner's share was too large.
-        guess: the bits of the last k-th sum, for schedules that look for it.
+        guess: what the last search for the k-th sum left, for schedules that look for it.
         told: how many of the last sums that owners told lie in each load tile; None before.
         blind: the regions were cut without knowing that.
         drifted: what owners receive and tell is no longer balanced.
@@ -54,7 +55,7 @@ class Partition:
     boundaries: Boundaries
     since: int = 0
     overloaded: bool = False
-    guess: int = 0
+    guess: Guess = NO_GUESS
     told: Counts | None = None
     blind: bool = True
     drifted: bool = False
@@ -76,11 +77,13 @@ class Kept(NamedTuple):
         owned: its sums, or those that it tells for others.
         layout: where each rank's sums lie; the same on all ranks.
         most: the number of sums that no rank exceeds; the same on all ranks.
+        counts: how many each rank tells, where all ranks know.
     """
 
     owned: Owned
     layout: Layout
     most: int
+    counts: list[int] | None = None
 
 
 @dataclass
@@ -138,9 +141,11 @@ class Partitioned(SparseSchedule):
             owned, rounded_off = split(payload, layout, agreement, communicator)
         report.reduced = len(owned.indices)
         exchanged = Exchanged(payload, partition, layout, agreement)
-        kept, layout, most = self.keep(owned, exchanged, communicator, report)
+        kept, layout, most, counts = self.keep(owned, exchanged, communicator, report)
         with report.phase("gather", communicator):
-            gathered = gather(kept, payload, layout, agreement, communicator, most=most)
+            gathered = gather(
+                kept, payload, layout, agreement, communicator, most=most, counts=counts
+            )
         reduced = gathered.reduced
         report.winners = len(reduced.indices)
         report.imbalance = self.note(partition, gathered)
