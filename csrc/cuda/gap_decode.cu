@@ -3,8 +3,9 @@
 //   locate   one block goes over the message and notes where every 1024th symbol begins: serial
 //            from one group of 1024 to the next, for Rice code changes its parameter there, and
 //            parallel inside (gap_walk.h), which at a mean gap of 100 leaves about 40 symbols to
-//            read one after the other in each group. That is what the decoder costs, some 2 us per
-//            1024 indices; the other passes run on the whole GPU. Messages of one group need none.
+//            read one after the other in each group. That is what the decoder costs, an estimated 2
+//            us per 1024 indices; the other passes run on the whole GPU. Messages of one group need
+//            none.
 //   read     a block for each group reads its symbols again and writes indices relative to the
 //            group's beginning
 //   finish   what the groups before add up to is added: 8 bytes per index
@@ -23,6 +24,8 @@ inline namespace cuda {
 namespace {
 
 constexpr std::uint64_t kGroup = kRiceBlock;
+// At least: leaves registers enough, which compilers would rather spill than not be asked.
+constexpr unsigned kBlocksOfProcessor = 8;
 
 // What can be wrong with one index, in this order.
 constexpr unsigned kWithSymbol = 0;
@@ -96,7 +99,7 @@ GRADWIRE_DEVICE unsigned long long trouble_of_group(const Encoded& message, std:
 }
 
 template <IndexCodec codec>
-__global__ void __launch_bounds__(kWalkers)
+__global__ void __launch_bounds__(kWalkers, kBlocksOfProcessor)
     read_kernel(Encoded message, unsigned typical, const std::uint64_t* begins,
                 std::uint64_t* spans, std::uint32_t* out, IndexOutcome* outcome) {
     GRADWIRE_SHARED(WalkRoom, room);

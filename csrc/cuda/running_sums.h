@@ -1,5 +1,5 @@
 // Sums of all elements before each one, of up to 2^22 elements: one block goes over them, which
-// takes about a microsecond for each 4096.
+// takes an estimated microsecond for each 4096.
 #pragma once
 
 #include <cstdint>
