@@ -202,7 +202,8 @@ GRADWIRE_DEVICE double add_tiles(const Input& input, std::uint64_t n, const Tabl
 
 // A block for each sum.
 template <typename Term, typename Input>
-__global__ void __launch_bounds__(kWide) join_kernel(Input input, std::uint64_t n, Tables tables) {
+__global__ void __launch_bounds__(kWide, 1)
+    join_kernel(Input input, std::uint64_t n, Tables tables) {
     GRADWIRE_SHARED(JoinRoom, room);
     const Share share(tables.tiles);
     Run own = Run::nothing();
