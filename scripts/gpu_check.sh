@@ -20,7 +20,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 declare -A limits=(
-  [build]=900 [info]=120 [tests]=900 [memcheck]=600 [racecheck]=900 [synccheck]=600 [bench]=900 [bench-long]=1500
+  [build]=1500 [info]=120 [tests]=900 [memcheck]=600 [racecheck]=900 [synccheck]=600 [bench]=900 [bench-long]=1500
   [peers]=900 [ranks]=600
 )
 all_steps=(build info tests memcheck racecheck synccheck bench bench-long peers ranks)
@@ -88,6 +88,8 @@ step_build() {
 
 step_info() {
   "$python" -m gradwire info --json | tee "$results/info.json"
+  "$python" -c 'import json, sys; sys.exit(not json.load(open(sys.argv[1]))["devices"])' "$results/info.json" ||
+    fail "the kernels find no device"
 }
 
 step_tests() {
