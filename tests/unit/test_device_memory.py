@@ -93,6 +93,13 @@ def test_torch_tensors_stay_such() -> None:
     assert (result.dtype, result.data_ptr()) == (torch.bfloat16, x.data_ptr())
 
 
+def test_empty_arrays_of_one_address_are_told_apart() -> None:
+    torch = pytest.importorskip("torch")
+    x, codes = torch.empty(0, dtype=torch.bfloat16), torch.empty(0, dtype=torch.uint8)
+    assert x.data_ptr() == codes.data_ptr()
+    assert table(lambda x, codes: codes).run(x, codes) is codes
+
+
 def test_other_memory_must_not_be_written_to() -> None:
     x = np.zeros(8, np.float32)
 
