@@ -17,11 +17,13 @@ from gradwire.bench import command
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.place import CudaByCupy, CudaByTorch, Host, TorchPlace, cuda_place
 from gradwire.bench.report import read_report
-from gradwire.bench.row import Case
-from gradwire.bench.rows import ROWS
+from gradwire.bench.row import Case, Row
+from gradwire.bench.rows import CUDA_ROWS
+from gradwire.bench.rows.queued import QUEUED
+from gradwire.bench.runner import Plan, Runner
 from gradwire.bench.timing import measure
 from gradwire.errors import MissingDependencyError
-from gradwire.kernels import native
+from gradwire.kernels import native, queued
 
 CUDA = emulated_cuda()
 SHORT = ["bench", "kernels", "--device", "cuda", "--n", "5000", "--repetitions", "2"]
@@ -97,8 +99,10 @@ def test_all_rows_and_peers_run_there(
     assert main([*SHORT, "--json", str(path)]) == 0
     report = read_report(path)
     measured = [(each.row, each.peer) for each in report.measurements]
-    torch_peers = [(row, each) for row in ROWS for each in row.peers if each.library == "torch"]
-    assert [each for each in measured if each[1] is None] == [(row.name, None) for row in ROWS]
+    torch_peers = [
+        (row, each) for row in CUDA_ROWS for each in row.peers if each.library == "torch"
+    ]
+    assert [each for each in measured if each[1] is None] == [(row.name, None) for row in CUDA_ROWS]
     assert {each for each in measured if each[1]} == {(row.name, p.name) for row, p in torch_peers}
     assert not any(each.wrong for each in report.measurements)
     assert {each.isa for each in report.measurements if each.peer is None} == {"cuda"}
@@ -108,6 +112,28 @@ def test_all_rows_and_peers_run_there(
     assert report.settings["allocator"].startswith("torch")
     assert capsys.readouterr().out.splitlines()[0].endswith("NVIDIA Test")
     assert main(["bench", "compare", str(path), str(path)]) == 0
+
+
+@needs_emulator
+@pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize("row", QUEUED, ids=lambda row: row.name)
+def test_rows_notice_kernels_that_are_queued_and_do_nothing(
+    row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    name = row.name.split("/")[1]
+    monkeypatch.setattr(queued, name, lambda *_: None)
+    inputs = Inputs(5000, 0.01, place=TorchPlace("cpu"))
+    runner = Runner(Plan([row], ["cuda"], repetitions=1, peers=False), inputs)
+    ((measured,),) = runner.run(lambda _: None)
+    assert measured.wrong
+
+
+def test_rows_that_only_a_gpu_has_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "kernels", "--list", "--device", "cuda"]) == 0
+    assert "queued/topk " in capsys.readouterr().out
+    assert main(["bench", "kernels", "--list"]) == 0
+    assert "queued" not in capsys.readouterr().out
 
 
 @needs_emulator

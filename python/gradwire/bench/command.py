@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradwire.bench.collectives.command import add_allreduce
 from gradwire.bench.options import (
@@ -24,6 +25,9 @@ from gradwire.bench.place import CUDA, HOST, Host, cuda_place
 from gradwire.bench.training.command import add_training
 from gradwire.errors import ConfigError
 from gradwire.kernels import native
+
+if TYPE_CHECKING:
+    from gradwire.bench.row import Row
 
 _WHO = "bench kernels"
 _KERNELS = """Times every kernel against a copy of the same length, against what other libraries
@@ -86,7 +90,7 @@ def _add_plot(parser: argparse.ArgumentParser) -> None:
 
 def _run_kernels(options: argparse.Namespace, restart: bool) -> int:
     if options.list:
-        return _list_rows(options.rows)
+        return _list_rows(options)
     _check(options)
     if options.device == CUDA:
         return _measure(options, cuda_place(f"{_WHO} --device cuda"))
@@ -126,10 +130,9 @@ def _measure(options: argparse.Namespace, place: Host) -> int:
     from gradwire.bench.environment import collect_environment, peak_memory_bytes
     from gradwire.bench.inputs import Inputs
     from gradwire.bench.report import Report, write_report
-    from gradwire.bench.rows import ROWS
     from gradwire.bench.runner import Plan, Runner, matching_rows, say_on_stderr
 
-    rows = matching_rows(ROWS, options.rows)
+    rows = matching_rows(_rows_of(options), options.rows)
     isas, threads = [CUDA], [1]
     if place.name != CUDA:
         isas = list(dict.fromkeys(options.isa or [native.current_isa()]))
@@ -163,11 +166,16 @@ def _measure(options: argparse.Namespace, place: Host) -> int:
     return 1 if report.wrong_rows or report.failed else 0
 
 
-def _list_rows(patterns: list[str] | None) -> int:
-    from gradwire.bench.rows import ROWS
+def _rows_of(options: argparse.Namespace) -> Sequence[Row]:
+    from gradwire.bench.rows import CUDA_ROWS, ROWS
+
+    return CUDA_ROWS if options.device == CUDA else ROWS
+
+
+def _list_rows(options: argparse.Namespace) -> int:
     from gradwire.bench.runner import matching_rows
 
-    for row in matching_rows(ROWS, patterns):
+    for row in matching_rows(_rows_of(options), options.rows):
         print(f"{row.name:<24} {row.summary}")
         for peer in row.peers:
             print(f"{'':<24}   against {peer.name}")

@@ -9,6 +9,7 @@ from gradwire.bench.rows.minifloats import MINIFLOATS
 from gradwire.bench.rows.momentum import MOMENTUM
 from gradwire.bench.rows.packing import PACKING
 from gradwire.bench.rows.quantization import QUANTIZATION
+from gradwire.bench.rows.queued import QUEUED
 from gradwire.bench.rows.selection import SELECTION
 from gradwire.bench.rows.sparse import SPARSE
 from gradwire.bench.rows.statistics import STATISTICS
@@ -26,3 +27,5 @@ ROWS: tuple[Row, ...] = (
     *ENCODING,
     *ARITHMETIC,
 )
+# On a GPU also what the kernels take by themselves, without a wait of the host.
+CUDA_ROWS: tuple[Row, ...] = (*ROWS, *QUEUED)
