@@ -7,6 +7,8 @@
 #   GRADWIRE_TORCH        what to ask pip for (default: the pinned version below; with an NVIDIA GPU: the newest torch)
 #   GRADWIRE_TORCH_INDEX  a package index for torch alone, such as PyTorch's own for CPU builds, which saves the
 #                         download of the CUDA libraries on a machine that cannot use them
+#   GRADWIRE_WITH_CUDA    0 or 1: build the CUDA kernels (default: 0 without an NVIDIA GPU; else if nvcc is found, and
+#                         for this GPU only, unless CUDAARCHS or TORCH_CUDA_ARCH_LIST says otherwise)
 #   GRADWIRE_MPI          wheel (default: Open MPI from its wheel, inside the environment) or system (mpirun and mpicc
 #                         as found on PATH; mpi4py and Horovod are then built against them)
 #
@@ -170,6 +172,10 @@ source_key() {
     find pyproject.toml setup.py CMakeLists.txt csrc python -type f \
       ! -name '*.so' ! -name '*.pyc' ! -path '*.egg-info/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     echo "${CXX:-c++} ${CXXFLAGS:-} cuda=${GRADWIRE_WITH_CUDA:-auto}"
+    if [[ ${GRADWIRE_WITH_CUDA:-auto} != 0 ]]; then
+      echo "${CUDAARCHS:-} ${TORCH_CUDA_ARCH_LIST:-} ${CUDAFLAGS:-}"
+      "${CUDACXX:-nvcc}" --version 2>/dev/null || echo "no nvcc"
+    fi
     python -V
   ) | sha256sum | cut -c 1-16
 }
@@ -207,7 +213,12 @@ prepare_python() {
   }
   make_venv
   activate
-  if ! has_gpu; then export GRADWIRE_WITH_CUDA=${GRADWIRE_WITH_CUDA:-0}; fi
+  # Kernels for GPUs take minutes to compile: none where there is no GPU, and else those for this one.
+  if ! has_gpu; then
+    export GRADWIRE_WITH_CUDA=${GRADWIRE_WITH_CUDA:-0}
+  elif [[ -z ${TORCH_CUDA_ARCH_LIST:-} ]]; then
+    export CUDAARCHS=${CUDAARCHS:-native}
+  fi
   local request
   request="$(torch_request) ${GRADWIRE_TORCH_INDEX:-} ${build_packages[*]} ${example_packages[*]}"
   layer packages "$request" install_packages
