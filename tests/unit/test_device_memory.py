@@ -98,6 +98,9 @@ def test_empty_arrays_of_one_address_are_told_apart() -> None:
     x, codes = torch.empty(0, dtype=torch.bfloat16), torch.empty(0, dtype=torch.uint8)
     assert x.data_ptr() == codes.data_ptr()
     assert table(lambda x, codes: codes).run(x, codes) is codes
+    codes = torch.zeros(5, dtype=torch.uint8)
+    none = table(lambda x, codes: codes[:0]).run(x, codes)
+    assert (none.numel(), none.dtype) == (0, torch.uint8)
 
 
 def test_other_memory_must_not_be_written_to() -> None:
