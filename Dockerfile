@@ -7,7 +7,7 @@
 # With CUDA torch, on a machine with the NVIDIA container toolkit:
 #
 #   docker build -t gradwire-cuda --build-arg BASE_IMAGE=nvidia/cuda:13.0.1-devel-ubuntu24.04 \
-#     --build-arg HOROVOD_GPU_OPERATIONS=NCCL .
+#     --build-arg HOROVOD_GPU_OPERATIONS=NCCL --build-arg GRADWIRE_WITH_CUDA=1 .
 #
 # THIS IMAGE HAS NOT BEEN BUILT YET: there was no Docker engine where it was written. What was checked instead: the
 # script in its RUN line sets a fresh Debian 12 with the same packages up from nothing, and the tests pass there.
@@ -22,6 +22,9 @@ ARG GRADWIRE_TORCH=torch==2.13.0
 ARG GRADWIRE_TORCH_INDEX=
 # NCCL or MPI: Horovod with operations on GPUs, for a CUDA base image
 ARG HOROVOD_GPU_OPERATIONS=
+# 1: with gradwire's CUDA kernels, for a CUDA base image with nvcc, and for which GPUs
+ARG GRADWIRE_WITH_CUDA=0
+ARG CUDAARCHS="75-real;80-real;86-real;89-real;90-real;100-real;120"
 # wheel: Open MPI from its wheel; system: the base image's MPI (add its packages below)
 ARG GRADWIRE_MPI=wheel
 
@@ -39,12 +42,13 @@ COPY --chown=gradwire . .
 # No GPU is visible while an image is built, so the choices are made by the arguments above. The wheel of Horovod is
 # installed by then and pip's downloads are not needed again.
 RUN GRADWIRE_TORCH="${GRADWIRE_TORCH}" GRADWIRE_TORCH_INDEX="${GRADWIRE_TORCH_INDEX}" GRADWIRE_MPI="${GRADWIRE_MPI}" \
-    HOROVOD_GPU_OPERATIONS="${HOROVOD_GPU_OPERATIONS}" scripts/quickstart.sh --no-train \
+    HOROVOD_GPU_OPERATIONS="${HOROVOD_GPU_OPERATIONS}" GRADWIRE_WITH_CUDA="${GRADWIRE_WITH_CUDA}" \
+    CUDAARCHS="${CUDAARCHS}" scripts/quickstart.sh --no-train \
     && rm -rf "${HOME:?}/.cache"
 
 # The scripts compare these with what was installed, so they stay set.
 ENV GRADWIRE_TORCH=${GRADWIRE_TORCH} GRADWIRE_TORCH_INDEX=${GRADWIRE_TORCH_INDEX} GRADWIRE_MPI=${GRADWIRE_MPI} \
-    HOROVOD_GPU_OPERATIONS=${HOROVOD_GPU_OPERATIONS} \
+    HOROVOD_GPU_OPERATIONS=${HOROVOD_GPU_OPERATIONS} GRADWIRE_WITH_CUDA=${GRADWIRE_WITH_CUDA} CUDAARCHS=${CUDAARCHS} \
     VIRTUAL_ENV=/home/gradwire/gradwire/.venv PATH=/home/gradwire/gradwire/.venv/bin:${PATH} OMP_NUM_THREADS=1
 CMD ["bash"]
 
