@@ -18,9 +18,10 @@ from gradwire.result import Result, result_in
 from gradwire.schedules import Agreement, Outcome, Report, Schedule, refusing
 from gradwire.staging import put, to_host
 
-# The next step's k-th magnitude is rarely below this share of the last one; a floor that is too
-# high costs one more read of the bucket, one that is too low a larger candidate buffer.
-FLOOR_SHARE = 0.85
+# The next step's k-th magnitude is rarely below this share of the last one. A floor that is too
+# high costs one more read of the bucket; so does one that more than 3 k entries reach, and where
+# residuals pile up below the k-th magnitude as many reach 0.8 of it.
+FLOOR_SHARE = 0.92
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 _REPETITIONS = 7
 _LEAST_SECONDS = 0.005  # of each kernel: a median of many calls where they are short
-_FLOOR_SHARE = 0.85  # of the k-th magnitude: what the step before leaves for the next selection
+_FLOOR_SHARE = 0.92  # of the k-th magnitude: what the step before leaves for the next selection
 _HISTOGRAM = (20, 11)  # shift and bits of the first one over magnitudes
 
 

@@ -29,7 +29,7 @@ from gradwire.values import plain
 
 DEFAULT_STEPS = 15
 FORMAT = 1
-_FLOOR_SHARE = 0.85  # of the last k-th magnitude, as exchange.py has it
+_FLOOR_SHARE = 0.92  # of the last k-th magnitude, as exchange.py has it
 _NAME_WIDTH = 14
 
 
