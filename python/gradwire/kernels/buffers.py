@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from gradwire.kernels import native
 from gradwire.kernels.arrays import Array, allocate, length
 

@@ -1,7 +1,8 @@
 """The native kernels: on the CPU or a GPU, with which instruction set, and how many threads.
 
-None of that changes any result. A call runs where its arrays are. By default it is the best instruction set that this processor runs, and
-one thread, because ranks usually share a machine. Environment variables, read at import:
+None of that changes any result. A call runs where its arrays are; on a CPU, unless told otherwise,
+with the best instruction set that it has and in one thread, because ranks usually share a machine.
+Environment variables, read at import:
 
 - GRADWIRE_ISA: generic, avx2 or avx512.
 - GRADWIRE_THREADS: threads of one call; without it OMP_NUM_THREADS counts. More than one pays for

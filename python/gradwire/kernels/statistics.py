@@ -7,8 +7,6 @@ nearest to it: one beyond float32's range is infinite.
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
 from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length, trimmed
