@@ -31,6 +31,7 @@ GRADWIRE_DEVICE unsigned matches(const Set& a, Range run, const Set& b, std::uin
     range.begin = warp_find_place(b.elements, range, a.elements[run.begin]);
     range.end = warp_find_place(b.elements, range, a.elements[run.end - 1], true);
     unsigned matched = 0;
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kOwn; ++j) {
         const std::uint64_t i = run.begin + j * kWarp + lane();
         elements[j] = 0;
@@ -57,12 +58,14 @@ __global__ void __launch_bounds__(kThreads)
     const unsigned matched = matches(a, {begin, end}, b, elements);
     unsigned votes[kOwn];
     std::uint32_t of_warp = 0;
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kOwn; ++j) {
         votes[j] = __ballot_sync(kFullWarp, static_cast<int>(matched >> j & 1U));
         of_warp += static_cast<std::uint32_t>(__popc(votes[j]));
     }
     const Sums sums = sums_before(room, look, tile, of_warp);
     std::uint64_t at = sums.before;
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kOwn; ++j) {
         if ((matched >> j & 1U) != 0) {
             const auto earlier = __popc(votes[j] & ((1U << lane()) - 1));

@@ -92,6 +92,7 @@ __global__ void __launch_bounds__(kMergeThreads, 2)
     std::uint32_t indices[kMergeOwn];
     float sums[kMergeOwn];
     std::uint32_t heads = 0;
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kMergeOwn; ++j) {
         const std::uint32_t e = threadIdx.x * kMergeOwn + j;
         if (e < total) {
@@ -110,6 +111,7 @@ __global__ void __launch_bounds__(kMergeThreads, 2)
     const Sums before = sums_before(sums_room, look, number, of_warp);  // synchronises
     const std::uint64_t begin = sums_room.before;
     auto at = static_cast<std::uint32_t>(before.before - begin) + so_far - count;
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kMergeOwn; ++j) {
         if ((heads >> j & 1U) != 0) {
             room.indices[at] = indices[j];

@@ -113,6 +113,7 @@ GRADWIRE_DEVICE void load_tile(MergeRoom& room, const TileRoom& about, const Gro
     std::uint32_t indices[kMergeOwn];
     float values[kMergeOwn];
     unsigned chunk = 0;
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kMergeOwn; ++j) {
         const std::uint32_t e = j * kMergeThreads + threadIdx.x;
         if (e < total) {
@@ -124,6 +125,7 @@ GRADWIRE_DEVICE void load_tile(MergeRoom& room, const TileRoom& about, const Gro
             values[j] = __ldcs(group.chunks[chunk].values + place);
         }
     }
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kMergeOwn; ++j) {
         const std::uint32_t e = j * kMergeThreads + threadIdx.x;
         if (e < total) {

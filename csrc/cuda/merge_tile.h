@@ -74,7 +74,11 @@ GRADWIRE_DEVICE void merge_pairs(MergeRoom& room, unsigned ways, unsigned width,
         }
         skip(room, pair, begin - pair.first);
         std::uint32_t left = room.indices[pair.first], right = room.indices[pair.second];
-        for (unsigned j = 0; j < kMergeOwn && begin + j < total; ++j) {
+        GRADWIRE_UNROLL
+        for (unsigned j = 0; j < kMergeOwn; ++j) {
+            if (begin + j >= total) {
+                continue;  // not break: arrays are in registers where loops are rolled out
+            }
             while (pair.at_end()) {
                 pair = pair_of(room, ways, width, ++number);
                 left = room.indices[pair.first];
@@ -91,6 +95,7 @@ GRADWIRE_DEVICE void merge_pairs(MergeRoom& room, unsigned ways, unsigned width,
         }
     }
     __syncthreads();
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kMergeOwn; ++j) {
         if (begin + j < total) {
             room.indices[begin + j] = indices[j];

@@ -26,6 +26,7 @@ __global__ void __launch_bounds__(kThreads)
     check_kernel(const std::uint32_t* indices, std::uint64_t count, std::uint64_t n,
                  std::uint32_t* faults) {
     std::uint32_t found = 0;
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kEach; ++j) {
         const std::uint64_t i = own_entry(j);
         if (i + 1 < count) {
@@ -66,6 +67,7 @@ __global__ void __launch_bounds__(kThreads)
     }
     std::uint32_t places[kEach];
     T results[kEach];
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kEach; ++j) {
         const std::uint64_t i = own_entry(j);
         if (i < count) {
@@ -73,6 +75,7 @@ __global__ void __launch_bounds__(kThreads)
             results[j] = Update::apply(out + places[j], values != nullptr ? values[i] : T{});
         }
     }
+    GRADWIRE_UNROLL
     for (unsigned j = 0; j < kEach; ++j) {
         if (own_entry(j) < count) {
             out[places[j]] = results[j];

@@ -136,7 +136,7 @@ def test_merge_of_many_chunks(count):
 
 @pytest.mark.parametrize("count", [256, 257, 600])
 def test_merge_of_hundreds_of_chunks(count):
-    assert_merged([subset(40, 1 + p % 30, count + p) for p in range(count)], count)
+    assert_merged([subset(900, 1 + p % 150, count + p) for p in range(count)], count)
     assert_merged([np.array([5], np.uint32)] * count, count)
 
 
@@ -199,6 +199,18 @@ def test_merge_of_chunks_of_any_extent_needs_no_more_room_than_the_union(spans, 
         merged = kernels.merge(indices, values, *given)
         assert_same_bits(merged[0], expected[0])
         assert_same_numbers(merged[1], expected[1])
+    assert (out[0][room:] == 0xDEADBEEF).all()
+    assert (out[1][room:] == 7).all()
+
+
+@pytest.mark.parametrize("missing", [1, 100, 3000, 9000, 9999, 10_000])
+def test_merge_stays_within_its_room(missing):
+    indices, values = np.arange(10_000, dtype=np.uint32), np.ones(10_000, np.float32)
+    some = 2 * indices[:5000], values[:5000]
+    room = 10_000 - missing
+    out = np.full(10_100, 0xDEADBEEF, np.uint32), np.full(10_100, 7, np.float32)
+    with pytest.raises(ConfigError, match="must hold the whole result"):
+        kernels.merge([indices, some[0]], [values, some[1]], out[0][:room], out[1][:room])
     assert (out[0][room:] == 0xDEADBEEF).all()
     assert (out[1][room:] == 7).all()
 
