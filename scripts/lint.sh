@@ -22,7 +22,7 @@ prepare_tools
 unlock_environment
 cd "$root"
 sources=()
-while IFS= read -r -d '' file; do sources+=("$file"); done < <(find csrc tests/cpp -type f \
+while IFS= read -r -d '' file; do sources+=("$file"); done < <(find csrc tests/cpp bench/cuda_peers -type f \
   \( -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) -print0 | LC_ALL=C sort -z)
 python_folders=(setup.py python tests scripts examples)
 

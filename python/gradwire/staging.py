@@ -47,10 +47,11 @@ def to_host(array: Array) -> NDArray[Any]:
 
     Indices are uint32; numbers come as float32, whatever floating-point type they had.
     """
-    if type(array) is np.ndarray or not on_device(array):
-        return array  # type: ignore[no-any-return]
-    floating = "float" in str(array.dtype)
     copy: NDArray[Any]
+    if type(array) is np.ndarray or not on_device(array):
+        copy = array
+        return copy
+    floating = "float" in str(array.dtype)
     if is_tensor(array):
         torch = sys.modules["torch"]
         array = array.detach()
