@@ -9,8 +9,8 @@
 #   STEP               only these, in the order given: build info tests memcheck racecheck synccheck bench bench-long
 #                      peers ranks
 #
-# Steps: build (with nvcc, for this GPU; the registers of all kernels), info, tests (the unit tests of the kernels with
-# arrays on the GPU), memcheck, racecheck and synccheck (every row of the benchmark once, short, under
+# Steps: build (with nvcc, for this GPU; the registers of all kernels), info, tests (unit tests with arrays on the GPU:
+# kernels, CUDA graphs, exchanges), memcheck, racecheck and synccheck (every row of the benchmark once, short, under
 # compute-sanitizer), bench (25 million elements, with peers), bench-long (256 million, chosen rows), peers (CUB's
 # kernels; GRADWIRE_CCCL=FOLDER has newer headers), ranks (sparse_allreduce of CUDA tensors under mpirun).
 # Each step has a time limit of its own, and one that fails does not stop those after it. At the end: a table, and
@@ -97,7 +97,7 @@ step_tests() {
   if "$python" -c 'import xdist' 2>/dev/null; then parallel=(-n "$(($(cores) < 8 ? $(cores) : 8))"); fi
   # What other versions of torch warn of is not the question here.
   GRADWIRE_TEST_CUDA=1 "$python" -m pytest -q -p no:cacheprovider --color=no -W default "${parallel[@]}" \
-    "$root"/tests/unit/test_kernels_*.py -k cuda
+    "$root"/tests/unit/test_{kernels_*,staging,functional_on_gpu}.py -k "cuda or gpu or graphs"
 }
 
 # Without torch's cache an access beyond an array is one beyond an allocation.
