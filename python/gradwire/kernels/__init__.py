@@ -5,8 +5,8 @@ of one NVIDIA GPU: torch's CUDA tensors, CuPy's and others that offer the CUDA a
 DLPack. They are one-dimensional, contiguous, and have fewer than 2**32 elements. Anything else
 raises ConfigError naming the argument, and CUDA arrays raise MissingDependencyError in a build
 without CUDA kernels. Calls run where the arrays are, on a GPU in the library's current stream.
-Nothing is copied or converted behind the caller's back, and native
-code runs without the interpreter lock. Results are bit-identical to the NumPy specification in
+Nothing is copied or converted behind the caller's back, and native code runs without the
+interpreter lock. Results are bit-identical to the NumPy specification in
 `gradwire.kernels.reference`. Kernels that take float64 compute with what ``x.astype(np.float32)``
 gives: rounded to nearest even, infinite beyond float32's range. What comes out of arithmetic with
 NaN, or of its conversion to another type, is NaN; its sign and payload are not specified.
