@@ -99,8 +99,9 @@ def test_even_owners_hand_nothing_over() -> None:
         assert all("balance" not in step.report.phases for step in own)
 
 
-def test_bad_messages_are_refused() -> None:
+def test_bad_messages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is wrong with the header or the length of what is handed over."""
+    monkeypatch.setattr("gradwire.schedules.winners._HANDFUL", 1024)
     handing_over = 5  # after agreement, partition, split, histogram and candidates
 
     def exchange_once(communicator: Communicator) -> None:
