@@ -91,7 +91,7 @@ GRADWIRE_DEVICE void extremes_in_chunk(const ChunkFloats& x, const WarpChunk& ch
 
 // A chunk in memory of the thread block, for additions across lanes.
 struct ChunkRoom {
-    float x[kChunk];
+    alignas(16) float x[kChunk];
     float scales[kChunk / kSums];
 };
 
