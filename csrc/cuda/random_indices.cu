@@ -164,8 +164,10 @@ Listing listing_of(std::uint64_t n) noexcept {
 
 }  // namespace
 
+// For as many blocks as the shortest runs would need: whoever asks may not have chosen a device
+// yet.
 std::uint64_t random_indices_workspace(std::uint64_t n) noexcept {
-    return sizeof(Progress) + listing_of(n).blocks * sizeof(std::uint64_t);
+    return sizeof(Progress) + blocks_for(random_indices_words(n), kThreads) * sizeof(std::uint64_t);
 }
 
 void enqueue_random_indices(std::uint64_t n, std::uint64_t k, RandomKey random,
