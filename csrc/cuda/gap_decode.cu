@@ -137,7 +137,9 @@ __global__ void __launch_bounds__(kThreads)
     finish_kernel(Encoded message, const std::uint64_t* before, std::uint32_t* out,
                   IndexOutcome* outcome) {
     static_assert(kThreads * kQuad == kGroup);
-    const std::uint64_t end = place_of(__ldcg(&outcome->trouble));
+    const unsigned long long earlier = __ldcg(&outcome->trouble);
+    // An index that only has a wrong parameter behind it was read, and may be out of range before.
+    const std::uint64_t end = place_of(earlier) + (order_of(earlier) == kWithParameter ? 1 : 0);
     const std::uint64_t i = own_quad();
     const std::uint64_t least = before[blockIdx.x];
     unsigned long long trouble = kNoTrouble;

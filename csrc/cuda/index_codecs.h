@@ -47,6 +47,10 @@ GRADWIRE_DEVICE std::uint64_t place_of(unsigned long long trouble) {
     return trouble >> (kOrderBits + kStatusBits);
 }
 
+GRADWIRE_DEVICE unsigned order_of(unsigned long long trouble) {
+    return static_cast<unsigned>(trouble >> kStatusBits) & ((1U << kOrderBits) - 1);
+}
+
 GRADWIRE_DEVICE void report(IndexOutcome* outcome, unsigned long long trouble) {
     if (trouble < __ldcg(&outcome->trouble)) {
         atomicMin(&outcome->trouble, trouble);
