@@ -30,9 +30,9 @@ Types type_of(const std::string& text) noexcept {
     return 0;
 }
 
-bool is_contiguous(py::handle strides, std::uint64_t size, std::uint64_t bytes) {
+bool is_contiguous(py::handle strides, std::uint64_t size, std::int64_t bytes) {
     return strides.is_none() || size < 2 ||
-           py::reinterpret_borrow<py::tuple>(strides)[0].cast<std::uint64_t>() == bytes;
+           py::reinterpret_borrow<py::tuple>(strides)[0].cast<std::int64_t>() == bytes;
 }
 
 bool is_from(py::handle object, const char* package) {
@@ -54,7 +54,9 @@ void* stream_of(py::handle object, const py::dict& interface, int device) {
         return pointer(stream);
     }
     if (interface.contains("stream") && !interface["stream"].is_none()) {
-        return pointer(interface["stream"]);
+        constexpr std::uintptr_t kDefault = 1;  // what interfaces call the default stream
+        void* const stream = pointer(interface["stream"]);
+        return stream == reinterpret_cast<void*>(kDefault) ? nullptr : stream;
     }
     return nullptr;
 }
@@ -80,11 +82,12 @@ Found read_interface(const Operation& operation, const char* name, py::handle ob
                                    ? py::reinterpret_borrow<py::object>(interface["strides"])
                                    : py::none();
     found.plain = reinterpret_cast<std::uintptr_t>(found.data) % bytes == 0 &&
-                  (found.dimensions != 1 || is_contiguous(strides, found.size, bytes));
+                  (found.dimensions != 1 ||
+                   is_contiguous(strides, found.size, static_cast<std::int64_t>(bytes)));
     found.owner = py::reinterpret_borrow<py::object>(object);
     const int device = py::hasattr(object, "__dlpack_device__")
                            ? object.attr("__dlpack_device__")().cast<py::tuple>()[1].cast<int>()
-                           : 0;
+                           : device_of(found.data);
     note_place(operation, name, device, stream_of(object, interface, device));
     return found;
 }

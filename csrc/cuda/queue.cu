@@ -36,6 +36,11 @@ void note(cudaError_t error) noexcept {
     }
 }
 
+// After a failure memory may be missing, and nothing more is asked of the device.
+bool in_order() noexcept {
+    return failed == nullptr;
+}
+
 cudaStream_t stream() noexcept {
     return static_cast<cudaStream_t>(current.stream);
 }
@@ -58,6 +63,17 @@ void restore_device(int device) noexcept {
     }
 }
 
+int device_of(const void* memory) noexcept {
+    cudaPointerAttributes attributes{};
+    if (cudaPointerGetAttributes(&attributes, memory) != cudaSuccess) {
+        cudaGetLastError();
+        return 0;
+    }
+    const bool known =
+        attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+    return known ? attributes.device : 0;
+}
+
 Scratch::Scratch(std::uint64_t bytes) noexcept {
     if (bytes != 0) {
         note(cudaMallocAsync(&memory_, bytes, stream()));
@@ -71,20 +87,20 @@ Scratch::~Scratch() {
 }
 
 void set_bytes(void* memory, int value, std::uint64_t bytes) noexcept {
-    if (bytes != 0) {
+    if (bytes != 0 && in_order()) {
         note(cudaMemsetAsync(memory, value, bytes, stream()));
     }
 }
 
 void send_bytes(void* memory, const void* host, std::uint64_t bytes) noexcept {
-    if (bytes != 0) {
+    if (bytes != 0 && in_order()) {
         // From pageable memory the call returns when the bytes have been taken.
         note(cudaMemcpyAsync(memory, host, bytes, cudaMemcpyHostToDevice, stream()));
     }
 }
 
 void fetch_bytes(void* host, const void* memory, std::uint64_t bytes) noexcept {
-    if (bytes != 0) {
+    if (bytes != 0 && in_order()) {
         note(cudaMemcpyAsync(host, memory, bytes, cudaMemcpyDeviceToHost, stream()));
     }
     note(cudaStreamSynchronize(stream()));
@@ -98,7 +114,7 @@ unsigned processors() noexcept {
 
 void launch_kernel(const void* kernel, unsigned blocks, unsigned threads,
                    void** parameters) noexcept {
-    if (failed == nullptr) {  // memory may be missing
+    if (in_order()) {
         note(cudaLaunchKernel(kernel, dim3(blocks), dim3(threads), parameters, 0, stream()));
     }
 }
@@ -111,6 +127,10 @@ int use_queue(Queue queue) noexcept {
 }
 
 void restore_device(int) noexcept {}
+
+int device_of(const void*) noexcept {
+    return 0;
+}
 
 Scratch::Scratch(std::uint64_t bytes) noexcept {
     if (bytes != 0) {

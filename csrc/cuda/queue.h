@@ -25,6 +25,8 @@ Queue queue() noexcept;
 // Makes the device current as well; returns the device that was.
 int use_queue(Queue queue) noexcept;
 void restore_device(int device) noexcept;
+// Whose memory an address is in; 0 if that cannot be told.
+int device_of(const void* memory) noexcept;
 
 // What went wrong since the last call, or null; in words that live as long as the program.
 const char* take_failure() noexcept;
