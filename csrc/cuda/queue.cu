@@ -1,5 +1,7 @@
+#include <array>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "queue.h"
 
@@ -47,6 +49,45 @@ cudaStream_t stream() noexcept {
 
 }  // namespace
 
+namespace {
+
+constexpr int kMostDevices = 64;
+constexpr std::uint64_t kKeptBytes = std::uint64_t{64} << 20;
+
+cudaMemPool_t make_pool(int device) noexcept {
+    cudaMemPoolProps properties{};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.location.type = cudaMemLocationTypeDevice;
+    properties.location.id = device;
+    cudaMemPool_t pool = nullptr;
+    std::uint64_t kept = kKeptBytes;
+    if (cudaMemPoolCreate(&pool, &properties) != cudaSuccess ||
+        cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept) != cudaSuccess) {
+        cudaGetLastError();
+    }
+    return pool;
+}
+
+// The default pool gives its memory back to the system whenever somebody waits for the device, and
+// its threshold is not ours to change: it is everybody's. Null where there cannot be another one.
+cudaMemPool_t own_pool(int device) noexcept {
+    static std::mutex mutex;
+    static std::array<cudaMemPool_t, kMostDevices> pools{};
+    static std::array<bool, kMostDevices> made{};
+    if (device < 0 || device >= kMostDevices) {
+        return nullptr;
+    }
+    const auto at = static_cast<std::size_t>(device);
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (!made[at]) {
+        made[at] = true;
+        pools[at] = make_pool(device);
+    }
+    return pools[at];
+}
+
+}  // namespace
+
 int use_queue(Queue queue) noexcept {
     int before = queue.device;
     note(cudaGetDevice(&before));
@@ -76,7 +117,9 @@ int device_of(const void* memory) noexcept {
 
 Scratch::Scratch(std::uint64_t bytes) noexcept {
     if (bytes != 0) {
-        note(cudaMallocAsync(&memory_, bytes, stream()));
+        const cudaMemPool_t pool = own_pool(current.device);
+        note(pool != nullptr ? cudaMallocFromPoolAsync(&memory_, bytes, pool, stream())
+                             : cudaMallocAsync(&memory_, bytes, stream()));
     }
 }
 
