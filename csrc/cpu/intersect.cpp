@@ -72,6 +72,9 @@ class Walk {
     // Moves what was written to `at`, which is not behind it; returns the place after it.
     [[nodiscard]] std::uint64_t move_to(std::uint64_t at) const {
         const std::uint64_t count = written_ - begin_;
+        if (count == 0) {  // there may be no memory at all
+            return at;
+        }
         std::memmove(out_.elements + at, out_.elements + begin_, count * sizeof *out_.elements);
         std::memmove(out_.positions + at, out_.positions + begin_, count * sizeof *out_.positions);
         return at + count;
