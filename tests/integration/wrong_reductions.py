@@ -103,7 +103,14 @@ def main() -> int:
     (case,) = [each for each in CASES if each.__name__ == sys.argv[1]]
     method = Method("tried", "the case", case, peer=case is CannotBegin)
     options = argparse.Namespace(
-        n=3000, density=[0.01], repetitions=2, warmup=2, untimed=1, seed=1, phases=False
+        n=3000,
+        density=[0.01],
+        repetitions=2,
+        warmup=2,
+        untimed=1,
+        seed=1,
+        phases=False,
+        result_in="gradwire",
     )
     options.json = Path(sys.argv[2])
     return run_session(options, [BASELINE, method])
