@@ -35,9 +35,8 @@ Types type_named(const std::string& name) noexcept {
     operation.fail(where + ": all arrays must be on one CUDA device");
 #else
     operation.fail(where +
-                       ": the arrays of a call must all be on the CPU or, where gradwire has "
-                       "CUDA kernels, all on one GPU",
-                   "MissingDependencyError");
+                   ": the arrays of a call must all be on the CPU or, where gradwire has CUDA "
+                   "kernels, all on one GPU");
 #endif
 }
 

@@ -58,8 +58,7 @@ class Operation {
   public:
     explicit Operation(const char* name) noexcept;
 
-    // Raises ConfigError for anything but a vector of one of the types, and
-    // MissingDependencyError for one on another device.
+    // Raises ConfigError for anything but a vector of one of the types, on this device.
     Array input(const char* name, py::handle object, Types types) const;
     // The same for memory that can be written and has at least `least` elements.
     Array output(const char* name, py::handle object, Types types, std::uint64_t least = 0) const;

@@ -2,9 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
-#include <string>
-
 #include "arrays.h"
+#include "bits_arrays.h"
 #include "families.h"
 
 namespace gradwire {
@@ -17,21 +16,6 @@ using python::kUint8;
 using python::Operation;
 using python::without_lock;
 using std::uint64_t;
-
-unsigned checked_bits(const Operation& operation, int bits) {
-    if (bits < 1 || bits > static_cast<int>(kMaxCodeBits)) {
-        operation.fail("bits must be in [1, 8], got " + std::to_string(bits));
-    }
-    return static_cast<unsigned>(bits);
-}
-
-void require_size(const Operation& operation, const Array& data, uint64_t size, uint64_t n) {
-    if (data.size != size) {
-        operation.fail(std::to_string(n) + " codes take " + std::to_string(size) + " bytes, got " +
-                           std::to_string(data.size),
-                       "WireError");
-    }
-}
 
 uint64_t packed_size_(uint64_t n, int bits) {
     return packed_size(n, checked_bits(Operation("packed_size"), bits));

@@ -6,9 +6,11 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
 void bind_queued(pybind11::module_& module) {
+    bind_queued_bits(module);
     bind_queued_coding(module);
     bind_queued_random(module);
     bind_queued_selection(module);
+    bind_queued_sets(module);
     bind_queued_sparse(module);
     bind_queued_statistics(module);
 }

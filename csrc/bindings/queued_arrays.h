@@ -14,9 +14,11 @@ namespace gradwire {
 inline namespace GRADWIRE_ISA {
 
 // The bindings of each file.
+void bind_queued_bits(pybind11::module_& module);
 void bind_queued_coding(pybind11::module_& module);
 void bind_queued_random(pybind11::module_& module);
 void bind_queued_selection(pybind11::module_& module);
+void bind_queued_sets(pybind11::module_& module);
 void bind_queued_sparse(pybind11::module_& module);
 void bind_queued_statistics(pybind11::module_& module);
 

@@ -1,5 +1,6 @@
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <type_traits>
 
 #include "../cuda/indices.h"
@@ -88,6 +89,29 @@ void encode_indices_(py::handle indices, std::uint32_t begin, uint64_t length, i
     });
 }
 
+uint64_t decode_indices_workspace_(uint64_t count, uint64_t length, int codec) {
+    // More are refused; what they would take is no matter.
+    return room_bytes(
+        decode_indices_workspace(std::min(count, length), length, static_cast<IndexCodec>(codec)));
+}
+
+void decode_indices_(py::handle data, uint64_t count, std::uint32_t begin, uint64_t length,
+                     int codec_, py::handle out, py::handle out_outcome, py::handle workspace) {
+    const Operation operation("queued.decode_indices");
+    const auto codec = static_cast<IndexCodec>(codec_);
+    const Array message = operation.input("data", data, kUint8);
+    operation.check(possible_message(message.size, count, length, codec), "WireError");
+    const Array places = operation.output("out", out, kUint32, count);
+    const Array outcome = operation.output_of("out_outcome", out_outcome, kUint64, kOutcomeWords);
+    const Room room(operation, workspace, decode_indices_workspace(count, length, codec));
+    operation.apart({&message}, {&places, &outcome, &room.array});
+    without_lock([&] {
+        enqueue_decode_indices(message.as<const std::uint8_t>(), message.size, count,
+                               {begin, length}, codec, places.as<std::uint32_t>(), room.memory(),
+                               outcome.as<IndexOutcome>());
+    });
+}
+
 }  // namespace
 
 void bind_queued_sparse(py::module_& module) {
@@ -96,6 +120,8 @@ void bind_queued_sparse(py::module_& module) {
     module.def("queued_scatter_add", &scatter_add_);
     module.def("queued_encode_indices_workspace", &encode_indices_workspace_);
     module.def("queued_encode_indices", &encode_indices_);
+    module.def("queued_decode_indices_workspace", &decode_indices_workspace_);
+    module.def("queued_decode_indices", &decode_indices_);
 }
 
 }  // namespace GRADWIRE_ISA

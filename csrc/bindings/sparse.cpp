@@ -1,11 +1,12 @@
 #include <pybind11/pybind11.h>
 
-#include <string>
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "arrays.h"
+#include "chunk_arrays.h"
 #include "families.h"
 #include "gradwire/merge.h"
 #include "gradwire/residual.h"
@@ -17,7 +18,6 @@ namespace {
 
 namespace py = pybind11;
 using python::Array;
-using python::kFloat32;
 using python::kUint32;
 using python::Operation;
 using python::without_lock;
@@ -79,36 +79,14 @@ void scatter_add_(py::handle out, py::handle indices, py::handle values) {
 py::tuple merge_(const py::list& index_chunks, const py::list& value_chunks, py::handle out_indices,
                  py::handle out_values) {
     const Operation operation("merge");
-    const Array indices = operation.output("out_indices", out_indices, kUint32);
-    const Array values = operation.output("out_values", out_values, kFloat32);
-    operation.apart({}, {&indices, &values});
-    std::vector<Array> arrays;
-    std::vector<std::string> names;  // of the arrays, which point here
-    arrays.reserve(2 * index_chunks.size());
-    names.reserve(2 * index_chunks.size());
-    std::vector<Chunk> chunks;
-    for (std::size_t p = 0; p < index_chunks.size(); ++p) {
-        const std::string number = "[" + std::to_string(p) + "]";
-        names.push_back("index_chunks" + number);
-        arrays.push_back(operation.input(names.back().c_str(), index_chunks[p], kUint32));
-        names.push_back("value_chunks" + number);
-        arrays.push_back(operation.input(names.back().c_str(), value_chunks[p], kFloat32));
-        const Array& places = arrays[2 * p];
-        const Array& entries = arrays[2 * p + 1];
-        operation.same_length(entries, places);
-        operation.apart({&places, &entries}, {&indices});
-        operation.apart({&places, &entries}, {&values});
-        chunks.push_back(
-            {places.as<const std::uint32_t>(), entries.as<const float>(), places.size});
-    }
-    std::vector<uint64_t> cursors(chunks.size());
-    const Entries out{indices.as<std::uint32_t>(), values.as<float>(),
-                      std::min(indices.size, values.size)};
+    const ChunkArrays from(operation, index_chunks, value_chunks, out_indices, out_values);
+    std::vector<uint64_t> cursors(from.chunks.size());
     uint64_t written = 0;
-    operation.check(without_lock(
-        [&] { return merge(chunks.data(), chunks.size(), cursors.data(), out, &written); }));
-    return py::make_tuple(python::leading(out_indices, indices, written),
-                          python::leading(out_values, values, written));
+    operation.check(without_lock([&] {
+        return merge(from.chunks.data(), from.chunks.size(), cursors.data(), from.out(), &written);
+    }));
+    return py::make_tuple(python::leading(out_indices, from.out_indices, written),
+                          python::leading(out_values, from.out_values, written));
 }
 
 py::tuple intersect_(py::handle a, py::handle b, py::handle out, py::handle positions) {

@@ -26,7 +26,7 @@ struct Work {
     std::uint32_t middle[1U << kMiddleBits];
     std::uint32_t rest[1U << kRestBits];
     std::uint32_t arrived[2];
-    Bin bin;  // of the leading bits
+    TableBin bin;  // of the leading bits
 };
 
 template <typename T>
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(kCounting, 2)
     });
     end_tables(tables, kTableBits, work->leading);
     if (is_last_block(&work->arrived[0])) {
-        const Bin bin = find_bin<(1U << kTableBits) / kCounting>(work->leading, k);
+        const TableBin bin = find_table_bin<(1U << kTableBits) / kCounting>(work->leading, k);
         if (threadIdx.x == 0) {
             work->bin = bin;
             *result = 0.0F;
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kCounting, 2)
     };
     GRADWIRE_SHARED(Slots, slots);
     GRADWIRE_SHARED(Middle, middle);
-    const Bin bin = work->bin;
+    const TableBin bin = work->bin;
     if (!bin.found) {
         return;
     }
@@ -77,9 +77,9 @@ __global__ void __launch_bounds__(kCounting, 2)
         atomicAdd(&work->middle[threadIdx.x], middle.counts[threadIdx.x]);
     }
     if (is_last_block(&work->arrived[1])) {
-        const Bin upper = find_bin<1>(work->middle, k - bin.above);
-        const Bin last = find_bin<1>(work->rest + (std::uint64_t{upper.number} << kLastBits),
-                                     k - bin.above - upper.above);
+        const TableBin upper = find_table_bin<1>(work->middle, k - bin.above);
+        const TableBin last = find_table_bin<1>(
+            work->rest + (std::uint64_t{upper.number} << kLastBits), k - bin.above - upper.above);
         if (threadIdx.x == 0) {
             *result = bits_float(bin.number << kRestBits | upper.number << kLastBits | last.number);
         }

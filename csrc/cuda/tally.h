@@ -74,18 +74,18 @@ GRADWIRE_DEVICE void end_tables(const Tables& tables, unsigned bits, Count* coun
 
 // ---- one table of the grid ----
 
-constexpr unsigned kSlots = 4096;
+constexpr unsigned kCacheSlots = 4096;
 constexpr std::uint32_t kFreeSlot = 0xFFFFFFFFU;
 
 // Counts the bins that a block meets first, at most one of those that share a slot, in the memory
 // of the block: those that hold much are among them.
 struct Slots {
-    std::uint32_t bins[kSlots];
-    std::uint32_t counts[kSlots];
+    std::uint32_t bins[kCacheSlots];
+    std::uint32_t counts[kCacheSlots];
 };
 
 GRADWIRE_DEVICE void begin_slots(Slots& slots) {
-    for (unsigned s = threadIdx.x; s < kSlots; s += blockDim.x) {
+    for (unsigned s = threadIdx.x; s < kCacheSlots; s += blockDim.x) {
         slots.bins[s] = kFreeSlot;
         slots.counts[s] = 0;
     }
@@ -95,7 +95,7 @@ GRADWIRE_DEVICE void begin_slots(Slots& slots) {
 template <typename Count>
 GRADWIRE_DEVICE void count_one(Slots& slots, std::uint32_t bin, Count* counts) {
     // Values of few bits differ in their leading ones.
-    const unsigned s = (bin ^ (bin >> 7)) % kSlots;
+    const unsigned s = (bin ^ (bin >> 7)) % kCacheSlots;
     std::uint32_t owner = slots.bins[s];
     if (owner == kFreeSlot) {
         owner = atomicCAS(&slots.bins[s], kFreeSlot, bin);
@@ -111,7 +111,7 @@ GRADWIRE_DEVICE void count_one(Slots& slots, std::uint32_t bin, Count* counts) {
 template <typename Count>
 GRADWIRE_DEVICE void end_slots(const Slots& slots, Count* counts) {
     __syncthreads();
-    for (unsigned s = threadIdx.x; s < kSlots; s += blockDim.x) {
+    for (unsigned s = threadIdx.x; s < kCacheSlots; s += blockDim.x) {
         if (slots.counts[s] != 0) {
             add_to(counts + slots.bins[s], slots.counts[s]);
         }
@@ -120,7 +120,7 @@ GRADWIRE_DEVICE void end_slots(const Slots& slots, Count* counts) {
 
 // ---- where the k-th largest lies ----
 
-struct Bin {
+struct TableBin {
     std::uint32_t number;
     std::uint32_t above;  // counted in higher bins: fewer than k
     bool found;
@@ -129,9 +129,9 @@ struct Bin {
 // Of blockDim.x * of_thread bins the one that holds the k-th largest of what was counted; by all
 // threads of a block, which all get it. The counts are the grid's; fewer than 2^32 in all.
 template <unsigned of_thread>
-GRADWIRE_DEVICE Bin find_bin(const std::uint32_t* counts, std::uint64_t k) {
+GRADWIRE_DEVICE TableBin find_table_bin(const std::uint32_t* counts, std::uint64_t k) {
     struct Room {
-        Bin bin;
+        TableBin bin;
     };
     GRADWIRE_SHARED(Room, room);
     const std::uint32_t first = (blockDim.x - 1 - threadIdx.x) * of_thread;

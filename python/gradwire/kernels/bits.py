@@ -10,13 +10,13 @@ from gradwire.kernels import native
 from gradwire.kernels.arguments import integer
 from gradwire.kernels.arrays import MAX_LENGTH, Array, allocate, length, message, trimmed
 
-_MOST_BITS = 8
+MOST_BITS = 8
 
 
 def packed_size(n: int, bits: int) -> int:
     """Return the bytes of n packed codes: ``bits * ceil(n / 8)``; 1 <= bits <= 8."""
     n = integer("packed_size: n", n, 0, MAX_LENGTH)
-    return int(native.cpu.packed_size(n, integer("packed_size: bits", bits, 1, _MOST_BITS)))
+    return int(native.cpu.packed_size(n, integer("packed_size: bits", bits, 1, MOST_BITS)))
 
 
 def pack_bits(codes: Array, bits: int, out: Array | None = None) -> Array:
@@ -31,7 +31,7 @@ def pack_bits(codes: Array, bits: int, out: Array | None = None) -> Array:
     None; must not overlap codes. Returns its written part. A code of 2**bits or more: ConfigError,
     and the contents of out are unspecified. Reads 1 byte per code and writes bits / 8.
     """
-    bits = integer("pack_bits: bits", bits, 1, _MOST_BITS)
+    bits = integer("pack_bits: bits", bits, 1, MOST_BITS)
     if out is None:
         out = allocate(native.cpu.packed_size(length(codes), bits), "uint8", codes)
     return trimmed(out, native.of(codes).pack_bits(codes, bits, out))
@@ -48,7 +48,7 @@ def unpack_bits(
     Reads bits / 8 bytes per code and writes 1.
     """
     n = integer("unpack_bits: n", n, 0, MAX_LENGTH)
-    bits = integer("unpack_bits: bits", bits, 1, _MOST_BITS)
+    bits = integer("unpack_bits: bits", bits, 1, MOST_BITS)
     data, out = _buffers("unpack_bits", data, native.cpu.packed_size(n, bits), n, out)
     native.of(data).unpack_bits(data, n, bits, out)
     return trimmed(out, n)

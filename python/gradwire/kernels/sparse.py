@@ -63,14 +63,7 @@ def merge(
     contents are then unspecified); allocated for the sum of the counts when None.
     Returns (indices, values), views of the outputs, sorted. 16 bytes per entry.
     """
-    for name, chunks in (("index_chunks", index_chunks), ("value_chunks", value_chunks)):
-        if not isinstance(chunks, (list, tuple, Sequence)):  # the abstract class is slow to ask
-            raise ConfigError(f"merge: {name} must be a list of arrays, got {shown(chunks)}")
-    if len(index_chunks) != len(value_chunks):
-        raise ConfigError(
-            "merge: index_chunks and value_chunks must be of one length, "
-            f"got {len(index_chunks)} and {len(value_chunks)}"
-        )
+    check_chunks("merge", index_chunks, value_chunks)
     if (out_indices is None) != (out_values is None):
         raise ConfigError("merge: give both out_indices and out_values, or neither")
     if out_indices is None:
@@ -81,6 +74,18 @@ def merge(
         list(index_chunks), list(value_chunks), out_indices, out_values
     )
     return union
+
+
+def check_chunks(who: str, index_chunks: Sequence[Array], value_chunks: Sequence[Array]) -> None:
+    """Raise ConfigError unless both are lists, and as long as each other."""
+    for name, chunks in (("index_chunks", index_chunks), ("value_chunks", value_chunks)):
+        if not isinstance(chunks, (list, tuple, Sequence)):  # the abstract class is slow to ask
+            raise ConfigError(f"{who}: {name} must be a list of arrays, got {shown(chunks)}")
+    if len(index_chunks) != len(value_chunks):
+        raise ConfigError(
+            f"{who}: index_chunks and value_chunks must be of one length, "
+            f"got {len(index_chunks)} and {len(value_chunks)}"
+        )
 
 
 def intersect(

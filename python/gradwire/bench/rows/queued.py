@@ -11,10 +11,12 @@ from gradwire.bench.checks import different, select_in_blocks
 from gradwire.bench.inputs import Inputs
 from gradwire.bench.peers import selection, sparse, statistics
 from gradwire.bench.row import Case, Row, changed
+from gradwire.bench.rows.sparse import merge_bytes
 from gradwire.kernels import Selected, queued, reference
 
 _ENTRY = 8  # bytes: an index and a value
 _FOUND = 3  # words
+_RANKS = 8  # whose entries are merged
 
 
 def _selection(
@@ -115,6 +117,26 @@ def _scatter_add(inputs: Inputs) -> Case:
     )
 
 
+def _merge(inputs: Inputs) -> Case:
+    indices, values = ([inputs.put(x) for x in each] for each in inputs.chunks(_RANKS))
+    total = _RANKS * inputs.k
+    out = inputs.room(total, "uint32"), inputs.room(total)
+    found = inputs.room(2, "uint64")
+    work = inputs.room(queued.merge_workspace(_RANKS, total), "uint8")
+    expected = reference.merge(*inputs.chunks(_RANKS))
+
+    def run() -> Any:
+        queued.merge(indices, values, *out, found, work)
+        return (*out, found)
+
+    def wrong(result: Any) -> int:
+        places, sums, words = result
+        count = int(np.asarray(words)[0])
+        return different((places[:count], sums[:count]), expected)
+
+    return Case(run, wrong)
+
+
 def _read(inputs: Inputs) -> int:
     return 4 * inputs.numel
 
@@ -172,5 +194,12 @@ QUEUED = (
         lambda inputs: _ENTRY * inputs.k + 2 * inputs.line_bytes(inputs.top.indices),
         _scatter_add,
         sparse.SCATTER_ADD,
+    ),
+    Row(
+        f"queued/merge/{_RANKS}",
+        f"the union of {_RANKS} ranks' k entries that does not wait",
+        lambda inputs: merge_bytes(_RANKS, inputs),
+        _merge,
+        sparse.merge_peers(_RANKS),
     ),
 )

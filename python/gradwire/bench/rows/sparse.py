@@ -62,7 +62,8 @@ def _merge(count: int, inputs: Inputs) -> Case:
     )
 
 
-def _merge_bytes(count: int, inputs: Inputs) -> int:
+def merge_bytes(count: int, inputs: Inputs) -> int:
+    """Return the counted bytes of one merge of so many chunks."""
     union = np.unique(np.concatenate(inputs.chunks(count)[0])).size
     return 8 * (count * inputs.k + union)
 
@@ -71,7 +72,7 @@ def _merge_row(count: int) -> Row:
     return Row(
         f"merge/{count}",
         f"the union of {count} ranks' k entries, common ones added",
-        lambda inputs: _merge_bytes(count, inputs),
+        lambda inputs: merge_bytes(count, inputs),
         lambda inputs: _merge(count, inputs),
         peers.merge_peers(count),
     )

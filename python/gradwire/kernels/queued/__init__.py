@@ -26,7 +26,9 @@ select, topk and relatives;          wait: use those here
 quantize_natural; scatter,
 scatter_add, clear with indices;
 absmax, norm, kth_magnitude,
-finite_check; encode_indices
+finite_check; merge, intersect;
+encode_indices, decode_indices;
+pack and unpack functions
 quantize, quantize_sign and          never wait; those here take the workspace, which the others
 relatives                            may have to get from CUDA, and a step
 random_bits, random_indices,         never wait; those here take a step
@@ -37,8 +39,6 @@ casts; quantize_dynamic,             the call names, in every replay
 compensate_quantize_dynamic,
 quantize_mx, to_fp8; histogram;
 clear without indices
-merge, intersect, decode_indices,    wait
-pack and unpack functions
 ===================================  ============================================================
 
 A step of training as a graph, with torch: gradients and steps are written where the graph reads
@@ -73,11 +73,14 @@ torch counts no uint32: a step that the graph itself increments is an int32 tens
 ``counter.view(torch.uint32)`` is what kernels get.
 """
 
+from gradwire.kernels.queued.bits import pack_base3, pack_bits, unpack_base3, unpack_bits
 from gradwire.kernels.queued.entries import (
     NO_TROUBLE,
     NOT_INCREASING,
     OUT_OF_RANGE,
     clear,
+    decode_indices,
+    decode_indices_workspace,
     encode_indices,
     encode_indices_workspace,
     scatter,
@@ -110,6 +113,12 @@ from gradwire.kernels.queued.selection import (
     topk,
     topk_workspace,
 )
+from gradwire.kernels.queued.sets import (
+    intersect,
+    intersect_workspace,
+    merge,
+    merge_workspace,
+)
 from gradwire.kernels.queued.statistics import (
     absmax,
     finite_check,
@@ -130,16 +139,24 @@ __all__ = [
     "compensate_select",
     "compensate_sign",
     "compensate_topk",
+    "decode_indices",
+    "decode_indices_workspace",
     "encode_indices",
     "encode_indices_workspace",
     "finite_check",
     "hadamard",
+    "intersect",
+    "intersect_workspace",
     "kth_magnitude",
     "kth_magnitude_workspace",
+    "merge",
+    "merge_workspace",
     "momentum_select",
     "momentum_topk",
     "norm",
     "norm_workspace",
+    "pack_base3",
+    "pack_bits",
     "quantize",
     "quantize_natural",
     "quantize_sign",
@@ -155,4 +172,6 @@ __all__ = [
     "sign_workspace",
     "topk",
     "topk_workspace",
+    "unpack_base3",
+    "unpack_bits",
 ]

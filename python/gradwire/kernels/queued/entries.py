@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradwire.kernels import native
-from gradwire.kernels.arguments import integer
+from gradwire.kernels.arguments import WORD, integer
 from gradwire.kernels.arrays import MAX_LENGTH, Array
 from gradwire.kernels.arrays import length as length_of
 from gradwire.kernels.indices import codec_number, index_range
@@ -65,3 +65,42 @@ def encode_indices(
         size = operations.queued_encode_indices_workspace(length_of(indices), number)
         workspace = native.workspace(size, indices)
     operations.queued_encode_indices(indices, begin, length, number, out, out_outcome, workspace)
+
+
+def decode_indices_workspace(count: int, length: int, codec: str) -> int:
+    """Return the bytes of workspace of decode_indices."""
+    who = "queued.decode_indices_workspace"
+    count = integer(f"{who}: count", count, 0, MAX_LENGTH)
+    length = integer(f"{who}: length", length, 0, WORD)
+    number = codec_number(who, codec)
+    return int(native.cuda().queued_decode_indices_workspace(count, length, number))
+
+
+def decode_indices(
+    data: Array,
+    count: int,
+    begin: int,
+    length: int,
+    codec: str,
+    out: Array,
+    out_outcome: Array,
+    workspace: Array | None = None,
+) -> None:
+    """Queue `gradwire.kernels.decode_indices`.
+
+    data: all bytes of the message; a length that none of `count` indices has raises WireError at
+    once. out: at least (count,) uint32. out_outcome: (2,) uint64, 0 and NO_TROUBLE. Any other
+    second word: the message is wrong, and the contents of out mean nothing. workspace:
+    decode_indices_workspace(count, length, codec) bytes.
+    """
+    who = "queued.decode_indices"
+    count = integer(f"{who}: count", count, 0, MAX_LENGTH)
+    begin, length = index_range(who, begin, length)
+    number = codec_number(who, codec)
+    operations = native.cuda()
+    if workspace is None:
+        size = operations.queued_decode_indices_workspace(count, length, number)
+        workspace = native.workspace(size, data)
+    operations.queued_decode_indices(
+        data, count, begin, length, number, out, out_outcome, workspace
+    )
