@@ -67,3 +67,28 @@ def test_residuals_that_are_kept_there(device: str) -> None:
         out = torch.empty_like(gradient)
         assert sparse_allreduce(gradient, 0.01, WORLD, kept, out) is out
         assert bits(out) == expected[step][0]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_training_lowers_the_loss_of_equal_replicas(device: str) -> None:
+    torch.manual_seed(0)  # the same model and teacher everywhere, data of each rank's own
+    model = torch.nn.Sequential(torch.nn.Linear(16, 64), torch.nn.Tanh(), torch.nn.Linear(64, 1))
+    model.to(device)
+    teacher = torch.randn(16, 1).to(device)
+    inputs = torch.randn(256, 16, generator=torch.Generator().manual_seed(WORLD.rank)).to(device)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.SGD(parameters, lr=0.05)
+    residual = torch.zeros(sum(each.numel() for each in parameters), device=device)
+    losses = []
+    for _ in range(80):
+        loss = torch.nn.functional.mse_loss(model(inputs), torch.tanh(inputs @ teacher))
+        optimizer.zero_grad()
+        loss.backward()
+        gradient = torch.cat([each.grad.flatten() for each in parameters])
+        mean = sparse_allreduce(gradient, 0.1, WORLD, residual) / WORLD.size
+        torch.nn.utils.vector_to_parameters(mean, [each.grad for each in parameters])
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.5 * losses[0]
+    trained = bits(torch.nn.utils.parameters_to_vector(parameters).detach())
+    assert len(set(WORLD.allgather(trained))) == 1

@@ -10,7 +10,12 @@ from emulated_cuda import EMULATED, emulated_cuda
 
 from gradwire.kernels import native
 
-CUDA = emulated_cuda()
+_USAGE_ERROR = 4  # pytest's exit code
+
+try:
+    CUDA = emulated_cuda()
+except FileNotFoundError as missing:
+    pytest.exit(str(missing), _USAGE_ERROR)
 # With "1" the tests of kernels run on a GPU, too; with "emulated" they do as if, on the emulator.
 ON_DEVICE_VARIABLE = "GRADWIRE_TEST_CUDA"
 ON_DEVICE = "cuda"
@@ -21,8 +26,7 @@ ABOUT_HOST_THREADS = "test_threads"
 def on_device() -> Any:
     """Return the CUDA kernels for tests with arrays of the host, or None if nobody asks for them.
 
-    Raises:
-        UsageError: somebody does, and there are none.
+    Ends the run if somebody does, and there are none.
     """
     asked = os.environ.get(ON_DEVICE_VARIABLE)
     if asked not in ("1", "emulated"):
@@ -35,7 +39,7 @@ def on_device() -> Any:
         torch.zeros(1, device="cuda")
         return DeviceTable(native.cuda(), CudaMemory())
     except (ImportError, RuntimeError, AssertionError) as error:
-        raise pytest.UsageError(f"{ON_DEVICE_VARIABLE}=1: {error}") from error
+        pytest.exit(f"{ON_DEVICE_VARIABLE}=1: {error}", _USAGE_ERROR)
 
 
 GPU = on_device()

@@ -16,7 +16,9 @@ def emulated_cuda() -> Any:
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:
         return None
-    (path,) = Path(folder).glob("_cuda_emulated*.so")
+    path = next(Path(folder).glob("_cuda_emulated*.so"), None)
+    if path is None:
+        raise FileNotFoundError(f"{FOLDER_VARIABLE}: no _cuda_emulated*.so in {folder}")
     spec = importlib.util.spec_from_file_location("_cuda_emulated", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -131,7 +131,10 @@ def test_rows_notice_kernels_that_are_queued_and_do_nothing(
 
 def test_rows_that_only_a_gpu_has_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "kernels", "--list", "--device", "cuda"]) == 0
-    assert "queued/topk " in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "queued/topk " in listed
+    assert "against torch." in listed
+    assert "against np." not in listed
     assert main(["bench", "kernels", "--list"]) == 0
     assert "queued" not in capsys.readouterr().out
 

@@ -176,6 +176,7 @@ INPUTS = Inputs(5000, 0.01)
         (["--device", "cuda", "--isa", "generic"], ["--isa and --threads are the CPU's"]),
         (["--device", "cuda", "--threads", "1"], ["--isa and --threads are the CPU's"]),
         (["--rows", "nothing*"], ["no row matches 'nothing*'", "compensate_topk"]),
+        (["--rows", "queued/*"], ["queued/* needs --device cuda"]),
         (["--isa", "sve"], ["--isa sve", "generic"]),
         (["--n", "0"], ["--n must be in"]),
         (["--density", "1.5"], ["--density must be in (0, 1], got 1.5"]),

@@ -218,20 +218,18 @@ def test_broken_dlpack_is_refused(foreign, message):
         kernels.absmax(foreign)
 
 
-# The CPU's kernels miss those for CUDA; the others miss nothing, and can say what is wrong.
-ELSEWHERE = (MissingDependencyError, ConfigError)
 CUDA, OPENCL = 2, 4  # DLPack's numbers
 
 
 def test_dlpack_of_another_device_is_refused():
-    with pytest.raises(ELSEWHERE, match="x is on another device"):
+    with pytest.raises(ConfigError, match="x is on another device"):
         kernels.absmax(Foreign((OPENCL, 0), X.__dlpack__))
 
 
 def test_arrays_of_a_gpu_need_its_kernels(monkeypatch):
     monkeypatch.delattr(gradwire, "_cuda", raising=False)
     monkeypatch.setitem(sys.modules, "gradwire._cuda", None)
-    with pytest.raises(MissingDependencyError, match=r"not in this build .* GRADWIRE_WITH_CUDA=1"):
+    with pytest.raises(MissingDependencyError, match=r"not in this build: .* GRADWIRE_WITH_CUDA=1"):
         kernels.absmax(Foreign((CUDA, 0), X.__dlpack__))
 
 
@@ -270,7 +268,7 @@ def test_torch_tensors_are_checked_too():
     unaligned = torch.frombuffer(bytearray(13), dtype=torch.float32, offset=1)
     with pytest.raises(ConfigError, match="contiguous and aligned"):
         kernels.finite_check(unaligned)
-    with pytest.raises(ELSEWHERE, match=r"must (all be on the CPU|be on one CUDA device)"):
+    with pytest.raises(ConfigError, match=r"must (all be on the CPU|be on one CUDA device)"):
         kernels.finite_check(torch.ones(3, device="meta"))
 
 

@@ -101,6 +101,10 @@ QUEUED: list[Call] = [
     lambda: Q.absmax(X, SCALE),
     lambda: Q.encode_indices(PLACES, 0, 512, "u32", BYTES, WORDS),
     lambda: Q.hadamard(X, 512, OUT, "before", 1, 2, WORD),
+    lambda: Q.merge([PLACES], [ENTRIES], PLACES.copy(), ENTRIES.copy(), WORDS),
+    lambda: Q.intersect(PLACES, PLACES, PLACES.copy(), PLACES.copy(), WORDS),
+    lambda: Q.decode_indices(BYTES, 128, 0, 512, "u32", PLACES, WORDS),
+    lambda: Q.unpack_bits(BYTES[:64], 512, 1, BYTES, WORD),
 ]
 
 
@@ -108,7 +112,7 @@ QUEUED: list[Call] = [
 def test_without_kernels_for_gpus_calls_say_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradwire._cuda", None)
     monkeypatch.delattr("gradwire._cuda", raising=False)
-    with pytest.raises(MissingDependencyError, match="which are not in this build"):
+    with pytest.raises(MissingDependencyError, match="CUDA kernels are not in this build"):
         call()
-    with pytest.raises(MissingDependencyError, match="which are not in this build"):
+    with pytest.raises(MissingDependencyError, match="CUDA kernels are not in this build"):
         native.cuda()

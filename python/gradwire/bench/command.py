@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,9 +129,9 @@ def _measure(options: argparse.Namespace, place: Host) -> int:
     from gradwire.bench.environment import collect_environment, peak_memory_bytes
     from gradwire.bench.inputs import Inputs
     from gradwire.bench.report import Report, write_report
-    from gradwire.bench.runner import Plan, Runner, matching_rows, say_on_stderr
+    from gradwire.bench.runner import Plan, Runner, say_on_stderr
 
-    rows = matching_rows(_rows_of(options), options.rows)
+    rows = _chosen_rows(options)
     isas, threads = [CUDA], [1]
     if place.name != CUDA:
         isas = list(dict.fromkeys(options.isa or [native.current_isa()]))
@@ -166,19 +165,28 @@ def _measure(options: argparse.Namespace, place: Host) -> int:
     return 1 if report.wrong_rows or report.failed else 0
 
 
-def _rows_of(options: argparse.Namespace) -> Sequence[Row]:
+def _chosen_rows(options: argparse.Namespace) -> list[Row]:
     from gradwire.bench.rows import CUDA_ROWS, ROWS
+    from gradwire.bench.runner import matching_rows
 
-    return CUDA_ROWS if options.device == CUDA else ROWS
+    if options.device == CUDA:
+        return matching_rows(CUDA_ROWS, options.rows)
+    try:
+        return matching_rows(ROWS, options.rows)
+    except ConfigError as unknown:
+        try:
+            matching_rows(CUDA_ROWS, options.rows)
+        except ConfigError:
+            raise unknown from None
+        raise ConfigError(f"{_WHO}: {' '.join(options.rows)} needs --device cuda") from None
 
 
 def _list_rows(options: argparse.Namespace) -> int:
-    from gradwire.bench.runner import matching_rows
-
-    for row in matching_rows(_rows_of(options), options.rows):
+    for row in _chosen_rows(options):
         print(f"{row.name:<24} {row.summary}")
         for peer in row.peers:
-            print(f"{'':<24}   against {peer.name}")
+            if options.device != CUDA or peer.runs_on_gpu:
+                print(f"{'':<24}   against {peer.name}")
     return 0
 
 

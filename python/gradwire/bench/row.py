@@ -68,6 +68,11 @@ class Peer:
     library: Literal["numpy", "torch"]
     prepare: Prepare
 
+    @property
+    def runs_on_gpu(self) -> bool:
+        """Whether its library works with arrays in a GPU's memory."""
+        return self.library != "numpy"
+
 
 @dataclass(frozen=True)
 class Row:

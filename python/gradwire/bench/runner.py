@@ -98,7 +98,7 @@ class Runner:
                     yield self._measure(case, row.name, None, isa, threads, nbytes)
 
     def _peer(self, peer: Peer, row: Row, nbytes: float) -> Iterator[Measurement]:
-        if self._on_gpu and peer.library == "numpy":
+        if self._on_gpu and not peer.runs_on_gpu:
             return
         counts = [t for t in self.plan.threads if t == _ONE_THREAD or peer.library == "torch"]
         try:

@@ -33,10 +33,7 @@ def describe_cuda() -> str:
 
 def _why_not(error: MissingDependencyError) -> str:
     remedy = "build where nvcc is found, with GRADWIRE_WITH_CUDA=1; CUDA tensors go over the host"
-    cause = error.__cause__
-    if cause is None or "cannot import name" in str(cause):
-        return f"not in this build: {remedy}"
-    return f"cannot be loaded ({cause}): {remedy}"
+    return f"{native.why_without_cuda(error.__cause__ or error)}: {remedy}"
 
 
 def _without_device(module: Any) -> str:

@@ -13,8 +13,11 @@ NaN, or of its conversion to another type, is NaN; its sign and payload are not 
 
 Outputs may be longer than needed: what is written is their beginning, which is returned. What lies
 behind may be written over too, up to the end.
+
+`gradwire.kernels.queued` has the forms that never wait for a GPU.
 """
 
+from gradwire.kernels import queued
 from gradwire.kernels.arithmetic import add, scale, scale_add
 from gradwire.kernels.bits import (
     base3_size,
@@ -122,6 +125,7 @@ __all__ = [
     "quantize_mx",
     "quantize_natural",
     "quantize_sign",
+    "queued",
     "random_bits",
     "random_indices",
     "scale",

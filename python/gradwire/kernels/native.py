@@ -52,10 +52,17 @@ def cuda() -> Any:
         from gradwire import _cuda
     except ImportError as error:
         raise MissingDependencyError(
-            f"CUDA arrays need gradwire's CUDA kernels, which are not in this build ({error}): "
-            "build it where nvcc is found, with GRADWIRE_WITH_CUDA=1"
+            f"gradwire's CUDA kernels are {why_without_cuda(error)}: build it where nvcc is found, "
+            "with GRADWIRE_WITH_CUDA=1"
         ) from error
     return _cuda
+
+
+def why_without_cuda(error: BaseException) -> str:
+    """Say what is the matter with the CUDA kernels, from what their import raised."""
+    if isinstance(error, ModuleNotFoundError) or "cannot import name" in str(error):
+        return "not in this build"
+    return f"not to be loaded ({error})"
 
 
 def workspace(size: int, like: Array) -> Array:
