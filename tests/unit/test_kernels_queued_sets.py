@@ -191,9 +191,9 @@ def test_bad_codes_and_padding_show_in_the_status() -> None:
 
 def test_packed_messages_of_wrong_lengths_are_refused_at_once() -> None:
     out, status = np.zeros(100, np.uint8), np.zeros(1, np.uint32)
-    with pytest.raises(WireError, match="queued.unpack_bits: 100 codes take 39 bytes, got 37"):
+    with pytest.raises(WireError, match=r"queued\.unpack_bits: 100 codes take 39 bytes, got 37"):
         queued.unpack_bits(np.zeros(37, np.uint8), 100, 3, out, status)
-    with pytest.raises(WireError, match="queued.unpack_base3: 100 codes take 20 bytes, got 21"):
+    with pytest.raises(WireError, match=r"queued\.unpack_base3: 100 codes take 20 bytes, got 21"):
         queued.unpack_base3(np.zeros(21, np.uint8), 100, out, status)
 
 
