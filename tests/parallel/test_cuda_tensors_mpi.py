@@ -88,7 +88,7 @@ def test_training_lowers_the_loss_of_equal_replicas(device: str) -> None:
         mean = sparse_allreduce(gradient, 0.1, WORLD, residual) / WORLD.size
         torch.nn.utils.vector_to_parameters(mean, [each.grad for each in parameters])
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
     trained = bits(torch.nn.utils.parameters_to_vector(parameters).detach())
     assert len(set(WORLD.allgather(trained))) == 1
