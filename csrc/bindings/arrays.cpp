@@ -141,7 +141,7 @@ Found find(const Operation& operation, const char* name, py::handle object) {
 }
 
 Array read(const Operation& operation, const char* name, py::handle object, Types types,
-           bool output) {
+           bool output, std::uint64_t most = kMaxSize) {
     Found found = find(operation, name, object);
     const TypeName* const type = find_type(found.type);
     const std::string who = name;
@@ -159,7 +159,7 @@ Array read(const Operation& operation, const char* name, py::handle object, Type
     if (!found.plain) {
         operation.fail(who + " must be contiguous and aligned: make a copy of it first");
     }
-    if (found.size > kMaxSize) {
+    if (found.size > most) {
         operation.fail(who + " must have fewer than 2**32 elements, got " +
                        std::to_string(found.size) + ": split it");
     }
@@ -187,10 +187,7 @@ Array Operation::input(const char* name, py::handle object, Types types) const {
 Array Operation::output(const char* name, py::handle object, Types types,
                         std::uint64_t least) const {
     Array array = read(*this, name, object, types, true);
-    if (array.size < least) {
-        fail(std::string(name) + " must have at least " + std::to_string(least) +
-             " elements, got " + std::to_string(array.size));
-    }
+    at_least(array, least);
     return array;
 }
 
@@ -199,6 +196,14 @@ Array Operation::output_of(const char* name, py::handle object, Types types,
     Array array = output(name, object, types, size);
     array.bytes = size * find_type(array.type)->bytes;
     array.size = size;
+    return array;
+}
+
+Array Operation::workspace(py::handle object, std::uint64_t bytes) const {
+    constexpr std::uint64_t kAny = ~std::uint64_t{0};  // no index counts these bytes
+    Array array = read(*this, "workspace", object, kUint8, true, kAny);
+    at_least(array, bytes);
+    array.bytes = array.size = bytes;
     return array;
 }
 
@@ -213,6 +218,13 @@ Operation::Operation(const char* name) noexcept : name_(name) {
 #if defined(GRADWIRE_ON_DEVICE)
     forget_place();
 #endif
+}
+
+void Operation::at_least(const Array& array, std::uint64_t least) const {
+    if (array.size < least) {
+        fail(std::string(array.name) + " must have at least " + std::to_string(least) +
+             " elements, got " + std::to_string(array.size));
+    }
 }
 
 void Operation::same_length(const Array& array, const Array& like) const {

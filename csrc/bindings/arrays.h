@@ -64,6 +64,8 @@ class Operation {
     Array output(const char* name, py::handle object, Types types, std::uint64_t least = 0) const;
     // The first `size` elements of such memory.
     Array output_of(const char* name, py::handle object, Types types, std::uint64_t size) const;
+    // The first `bytes` of the uint8 array "workspace", which may be longer than other arrays.
+    Array workspace(py::handle object, std::uint64_t bytes) const;
 
     // ConfigError unless `array` is as long as `like`.
     void same_length(const Array& array, const Array& like) const;
@@ -78,6 +80,8 @@ class Operation {
     [[noreturn]] void fail(const std::string& message, const char* error = "ConfigError") const;
 
   private:
+    void at_least(const Array& array, std::uint64_t least) const;
+
     const char* name_;
 };
 

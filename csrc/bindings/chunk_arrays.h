@@ -17,7 +17,7 @@ inline namespace GRADWIRE_ISA {
 
 namespace py = pybind11;
 
-// One merge: its chunks and where their union goes. Both lists have one length.
+// One merge: its chunks and where their union goes.
 struct ChunkArrays {
     python::Array out_indices, out_values;
     std::vector<Chunk> chunks;
@@ -27,6 +27,9 @@ struct ChunkArrays {
         : out_indices(operation.output("out_indices", to_indices, python::kUint32)),
           out_values(operation.output("out_values", to_values, python::kFloat32)) {
         operation.apart({}, {&out_indices, &out_values});
+        if (index_chunks.size() != value_chunks.size()) {
+            operation.fail("index_chunks and value_chunks must be of one length");
+        }
         arrays_.reserve(2 * index_chunks.size());
         names_.reserve(2 * index_chunks.size());
         for (std::size_t p = 0; p < index_chunks.size(); ++p) {

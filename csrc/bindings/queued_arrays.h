@@ -34,7 +34,7 @@ struct Room {
     python::Array array;
 
     Room(const python::Operation& operation, py::handle workspace, std::uint64_t bytes)
-        : array(operation.output_of("workspace", workspace, python::kUint8, room_bytes(bytes))) {}
+        : array(operation.workspace(workspace, room_bytes(bytes))) {}
 
     void* memory() const noexcept {
         const auto address = reinterpret_cast<std::uintptr_t>(array.data);

@@ -90,7 +90,7 @@ void encode_indices_(py::handle indices, std::uint32_t begin, uint64_t length, i
 }
 
 uint64_t decode_indices_workspace_(uint64_t count, uint64_t length, int codec) {
-    // More are refused; what they would take is no matter.
+    // A count beyond the length is refused later; what it would take is no matter.
     return room_bytes(
         decode_indices_workspace(std::min(count, length), length, static_cast<IndexCodec>(codec)));
 }

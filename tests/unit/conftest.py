@@ -10,12 +10,6 @@ from emulated_cuda import EMULATED, emulated_cuda
 
 from gradwire.kernels import native
 
-_USAGE_ERROR = 4  # pytest's exit code
-
-try:
-    CUDA = emulated_cuda()
-except FileNotFoundError as missing:
-    pytest.exit(str(missing), _USAGE_ERROR)
 # With "1" the tests of kernels run on a GPU, too; with "emulated" they do as if, on the emulator.
 ON_DEVICE_VARIABLE = "GRADWIRE_TEST_CUDA"
 ON_DEVICE = "cuda"
@@ -26,7 +20,8 @@ ABOUT_HOST_THREADS = "test_threads"
 def on_device() -> Any:
     """Return the CUDA kernels for tests with arrays of the host, or None if nobody asks for them.
 
-    Ends the run if somebody does, and there are none.
+    Raises:
+        RuntimeError: somebody asks for them, and there are none.
     """
     asked = os.environ.get(ON_DEVICE_VARIABLE)
     if asked not in ("1", "emulated"):
@@ -39,11 +34,23 @@ def on_device() -> Any:
         torch.zeros(1, device="cuda")
         return DeviceTable(native.cuda(), CudaMemory())
     except (ImportError, RuntimeError, AssertionError) as error:
-        pytest.exit(f"{ON_DEVICE_VARIABLE}=1: {error}", _USAGE_ERROR)
+        raise RuntimeError(f"{ON_DEVICE_VARIABLE}=1: {error}") from error
 
 
-GPU = on_device()
+# An error while this file is read would come with pytest's own lines around it.
+CUDA = GPU = TROUBLE = None
+try:
+    CUDA = emulated_cuda()
+    GPU = on_device()
+except (FileNotFoundError, RuntimeError) as trouble:
+    TROUBLE = trouble
 TABLES = {name: table for name, table in {EMULATED: CUDA, ON_DEVICE: GPU}.items() if table}
+
+
+def pytest_configure() -> None:
+    """End a run that was asked for kernels that are not there."""
+    if TROUBLE is not None:
+        raise pytest.UsageError(str(TROUBLE))
 
 
 class Watched:

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulated_cuda import EMULATED
 from kernel_inputs import assert_same_bits, subset, vector
 from quantizer_inputs import guarded
 
 from gradwire import kernels
 from gradwire.errors import ConfigError, WireError
-from gradwire.kernels import queued
+from gradwire.kernels import native, queued
 
 pytestmark = pytest.mark.usefixtures("each_queue")
 
@@ -147,6 +148,46 @@ def test_messages_of_wrong_lengths_are_refused_at_once(codec: str) -> None:
             queued.decode_indices(data, count, 0, 9001, codec, out, outcome)
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_hostile_count_is_refused_before_it_takes_memory(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a count that the message cannot have, and of one that its range cannot have."""
+    monkeypatch.setattr(native, "workspace", None)
+    data, out = np.zeros(64, np.uint8), np.zeros(0, np.uint32)
+    for count, length in ((2**30, 2**32), (600, 500)):
+        with pytest.raises(WireError, match=rf"queued\.decode_indices: .*\b{count}\b"):
+            queued.decode_indices(data, count, 0, length, codec, out, np.zeros(2, np.uint64))
+
+
+class Misleading(list[Any]):
+    """A list that says that it is as long as another."""
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_chunks_without_partners_are_refused() -> None:
+    indices, values = chunks_of(2, 50, 0.3)
+    found, outs = np.zeros(2, np.uint64), (np.zeros(50, np.uint32), np.zeros(50, np.float32))
+    with pytest.raises(ConfigError, match=r"queued\.merge: .* must be of one length"):
+        queued.merge(Misleading([*indices, indices[0]]), values, *outs, found)
+
+
+def test_a_workspace_may_be_longer_than_other_arrays(each_queue: str) -> None:
+    """A merge of 240 million entries needs such a one."""
+    if each_queue != EMULATED:
+        pytest.skip("on a GPU its 4 GiB would be copied")
+    chunks, work = chunks_of(20, 5000, 0.02), np.empty(2**32 + 64, np.uint8)
+    total = sum(each.size for each in chunks[0])
+    outs, found = (np.zeros(total, np.uint32), np.zeros(total, np.float32)), np.zeros(2, np.uint64)
+    queued.merge(*chunks, *outs, found, work)
+    indices, sums = kernels.merge(*chunks)
+    assert found.tolist() == [indices.size, 0]
+    assert_same_bits(outs[0][: indices.size], indices)
+    assert_same_bits(outs[1][: indices.size], sums)
+
+
 def packed(name: str, source: np.ndarray, *rest: Any, size: int) -> tuple[np.ndarray, int]:
     out, untouched = guarded(size, "uint8", 1)
     status = np.full(1, UNTOUCHED, np.uint32)
@@ -200,7 +241,7 @@ def test_packed_messages_of_wrong_lengths_are_refused_at_once() -> None:
 def test_bad_arguments_are_refused() -> None:
     indices, values = chunks_of(2, 50, 0.3)
     found, outs = np.zeros(2, np.uint64), (np.zeros(50, np.uint32), np.zeros(50, np.float32))
-    memory = np.zeros(400, np.uint8)
+    memory, large = np.zeros(400, np.uint8), np.zeros(10**6, np.uint8)
     overlapping = memory.view(np.uint32)[:50], outs[1], memory.view(np.uint64)[:2]
     for message, call in {
         "of one length": lambda: queued.merge(indices, values[:1], *outs, found),
@@ -220,6 +261,30 @@ def test_bad_arguments_are_refused() -> None:
             *indices, outs[0], outs[0], found
         ),
         "bits must be in": lambda: queued.pack_bits(memory, 9, memory, memory),
+        "index_chunks.1. and out_indices": lambda: queued.merge(
+            indices, values, indices[1], outs[1], found
+        ),
+        "value_chunks.0. and out_values": lambda: queued.merge(
+            indices, values, outs[0], values[0], found
+        ),
+        "value_chunks.1. and out_found": lambda: queued.merge(
+            indices,
+            [values[0], memory.view(np.float32)[: indices[1].size]],
+            *outs,
+            memory.view(np.uint64)[:2],
+        ),
+        "index_chunks.0. and workspace": lambda: queued.merge(
+            [large.view(np.uint32)[: indices[0].size], indices[1]], values, *outs, found, large
+        ),
+        "data and out must not overlap": lambda: queued.decode_indices(
+            memory[:4], 1, 0, 9, "u32", memory.view(np.uint32)[:1], found
+        ),
+        "data and out_outcome must not overlap": lambda: queued.decode_indices(
+            memory[:4], 1, 0, 9, "u32", outs[0], memory.view(np.uint64)[:2]
+        ),
+        "codes and out must not overlap": lambda: queued.pack_bits(
+            memory[:8], 8, memory[:8], outs[0][:1]
+        ),
         "codec must be one of": lambda: queued.decode_indices(
             memory, 1, 0, 9, "zip", outs[0], found
         ),

@@ -32,8 +32,7 @@ def describe_cuda() -> str:
 
 
 def _why_not(error: MissingDependencyError) -> str:
-    remedy = "build where nvcc is found, with GRADWIRE_WITH_CUDA=1; CUDA tensors go over the host"
-    return f"{native.why_without_cuda(error.__cause__ or error)}: {remedy}"
+    return f"{native.why_without_cuda(error.__cause__ or error)}; CUDA tensors go over the host"
 
 
 def _without_device(module: Any) -> str:

@@ -108,14 +108,14 @@ def decode_indices(
     count = integer("decode_indices: count", count, 0, MAX_LENGTH)
     begin, length = index_range("decode_indices", begin, length)
     number = codec_number("decode_indices", codec)
-    _require_size(length_of(data), count, length, number)
+    require_size("decode_indices", length_of(data), count, length, number)
     if out is None:
         out = allocate(count, "uint32", data)
     native.of(data).decode_indices(data, count, begin, length, number, out)
     return trimmed(out, count)
 
 
-def _require_size(size: int, count: int, length: int, codec: int) -> None:
+def require_size(who: str, size: int, count: int, length: int, codec: int) -> None:
     """Refuse a wrong length before `count`, which may be hostile too, decides an allocation.
 
     What passes has at most 32 times the size of the message to allocate, each index taking a bit.
@@ -124,11 +124,10 @@ def _require_size(size: int, count: int, length: int, codec: int) -> None:
     if not least <= size <= most:
         expected = f"{most}" if least == most else f"{least} to {most}"
         raise WireError(
-            f"decode_indices: {count} indices of a range of {length} take {expected} bytes, "
-            f"got {size}"
+            f"{who}: {count} indices of a range of {length} take {expected} bytes, got {size}"
         )
     if count > length:
-        raise WireError(f"decode_indices: a range of {length} does not have {count} indices")
+        raise WireError(f"{who}: a range of {length} does not have {count} indices")
 
 
 def _largest_size(who: str, count: int, length: int, codec: int) -> int:

@@ -52,17 +52,17 @@ def cuda() -> Any:
         from gradwire import _cuda
     except ImportError as error:
         raise MissingDependencyError(
-            f"gradwire's CUDA kernels are {why_without_cuda(error)}: build it where nvcc is found, "
-            "with GRADWIRE_WITH_CUDA=1"
+            f"gradwire's CUDA kernels are {why_without_cuda(error)}"
         ) from error
     return _cuda
 
 
 def why_without_cuda(error: BaseException) -> str:
-    """Say what is the matter with the CUDA kernels, from what their import raised."""
-    if isinstance(error, ModuleNotFoundError) or "cannot import name" in str(error):
-        return "not in this build"
-    return f"not to be loaded ({error})"
+    """Say what the CUDA kernels are, from what their import raised, and what to do about it."""
+    unknown = isinstance(error, ModuleNotFoundError) and error.name == "gradwire._cuda"
+    if unknown or "cannot import name '_cuda'" in str(error):
+        return "not in this build: build gradwire where nvcc is found, with GRADWIRE_WITH_CUDA=1"
+    return f"not to be loaded here ({error}): build gradwire on this machine"
 
 
 def workspace(size: int, like: Array) -> Array:

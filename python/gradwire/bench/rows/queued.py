@@ -131,8 +131,8 @@ def _merge(inputs: Inputs) -> Case:
 
     def wrong(result: Any) -> int:
         places, sums, words = result
-        count = int(np.asarray(words)[0])
-        return different((places[:count], sums[:count]), expected)
+        count, fault = (int(word) for word in np.asarray(words))
+        return different((places[:count], sums[:count]), expected) + (fault != 0)
 
     return Case(run, wrong)
 

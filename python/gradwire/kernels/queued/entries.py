@@ -6,7 +6,7 @@ from gradwire.kernels import native
 from gradwire.kernels.arguments import WORD, integer
 from gradwire.kernels.arrays import MAX_LENGTH, Array
 from gradwire.kernels.arrays import length as length_of
-from gradwire.kernels.indices import codec_number, index_range
+from gradwire.kernels.indices import codec_number, index_range, require_size
 
 # Bits of out_status. Nothing was written then.
 NOT_INCREASING = 1
@@ -98,6 +98,7 @@ def decode_indices(
     begin, length = index_range(who, begin, length)
     number = codec_number(who, codec)
     operations = native.cuda()
+    require_size(who, length_of(data), count, length, number)
     if workspace is None:
         size = operations.queued_decode_indices_workspace(count, length, number)
         workspace = native.workspace(size, data)
