@@ -117,26 +117,5 @@ struct EncodedBlocks {
     }
 };
 
-// The arrays of acc = residual + gradient, of which `error` remains. It may be the gradient itself
-// if that is float32, but must not overlap it in part, nor the residual at all.
-struct ErrorFeedback {
-    python::Array gradient;
-    python::Array residual;
-    python::Array error;
-
-    ErrorFeedback(const python::Operation& operation, py::handle gradient_, py::handle residual_,
-                  py::handle error_)
-        : gradient(operation.input("gradient", gradient_, python::kReal)),
-          residual(operation.input("residual", residual_, python::kFloat32)),
-          error(operation.output("out_error", error_, python::kFloat32)) {
-        operation.same_length(residual, gradient);
-        operation.same_length(error, gradient);
-        operation.apart({&residual}, {&error});
-        if (error.data != gradient.data || error.type != gradient.type) {
-            operation.apart({&gradient}, {&error});
-        }
-    }
-};
-
 }  // namespace GRADWIRE_ISA
 }  // namespace gradwire

@@ -4,6 +4,7 @@
 
 #include "arrays.h"
 #include "coding.h"
+#include "compensation.h"
 #include "families.h"
 
 namespace gradwire {
@@ -55,14 +56,14 @@ py::tuple quantize_dynamic_(py::handle x, py::handle block, py::handle scales, p
 py::tuple compensate_quantize_dynamic_(py::handle gradient, py::handle residual, py::handle block,
                                        py::handle error, py::handle scales, py::handle codes) {
     const Operation operation("compensate_quantize_dynamic");
-    const ErrorFeedback arrays(operation, gradient, residual, error);
+    const Compensation arrays(operation, gradient, residual, "out_error", error);
     const DynamicTarget target(operation, arrays.gradient.size, block, scales, codes);
-    operation.apart({&arrays.gradient, &arrays.residual, &arrays.error},
+    operation.apart({&arrays.gradient, &arrays.residual, &arrays.out},
                     {&target.scales, &target.codes});
     without_lock([&] {
         visit_real(arrays.gradient, [&](const auto* p) {
             compensate_quantize_dynamic(p, arrays.residual.as<float>(), arrays.gradient.size,
-                                        target.block, arrays.error.as<float>(),
+                                        target.block, arrays.out.as<float>(),
                                         target.scales.as<float>(), target.codes.as<std::uint8_t>());
         });
     });

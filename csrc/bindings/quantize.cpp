@@ -4,6 +4,7 @@
 
 #include "arrays.h"
 #include "coding.h"
+#include "compensation.h"
 #include "families.h"
 #include "quantize_arrays.h"
 
@@ -45,18 +46,18 @@ py::tuple compensate_quantize_(py::handle gradient, py::handle residual, py::han
                                py::handle random, bool given, py::handle error, py::handle scales,
                                py::handle codes) {
     const Operation operation("compensate_quantize");
-    const ErrorFeedback arrays(operation, gradient, residual, error);
+    const Compensation arrays(operation, gradient, residual, "out_error", error);
     const Grid grid = grid_of(operation, bits, levels, block, scale);
     const uint64_t n = arrays.gradient.size;
     const QuantizeTarget target(operation, n, grid, random, given, scales, codes);
-    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.error});
+    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.out});
     if (given) {
-        operation.apart({&target.scales}, {&arrays.error});
+        operation.apart({&target.scales}, {&arrays.out});
     }
     without_lock([&] {
         visit_real(arrays.gradient, [&](const auto* p) {
             compensate_quantize(p, arrays.residual.as<float>(), n, target.how,
-                                arrays.error.as<float>(), target.scales.as<float>(),
+                                arrays.out.as<float>(), target.scales.as<float>(),
                                 target.codes.as<std::uint8_t>());
         });
     });

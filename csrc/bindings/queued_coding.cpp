@@ -5,6 +5,7 @@
 #include "../cuda/sign.h"
 #include "arrays.h"
 #include "coding.h"
+#include "compensation.h"
 #include "quantize_arrays.h"
 #include "queued_arrays.h"
 #include "sign_arrays.h"
@@ -78,21 +79,21 @@ py::tuple compensate_quantize_(py::handle gradient, py::handle residual, py::han
                                py::handle random, py::handle step, bool given, py::handle error,
                                py::handle scales, py::handle codes, py::handle workspace) {
     const Operation operation("queued.compensate_quantize");
-    const ErrorFeedback arrays(operation, gradient, residual, error);
+    const Compensation arrays(operation, gradient, residual, "out_error", error);
     const Grid grid = grid_of(operation, bits, levels, block, scale);
     const uint64_t n = arrays.gradient.size;
     const QuantizeTarget target(operation, n, grid, random, given, scales, codes);
-    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.error});
+    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.out});
     if (given) {
-        operation.apart({&target.scales}, {&arrays.error});
+        operation.apart({&target.scales}, {&arrays.out});
     }
     const QuantizeMeans means(operation, n, target, step, workspace);
-    operation.apart({&means.step.array}, {&arrays.error});
-    operation.apart({&arrays.gradient, &arrays.residual, &arrays.error}, {&means.room.array});
+    operation.apart({&means.step.array}, {&arrays.out});
+    operation.apart({&arrays.gradient, &arrays.residual, &arrays.out}, {&means.room.array});
     without_lock([&] {
         visit_real(arrays.gradient, [&](const auto* p) {
             enqueue_compensate_quantize(p, arrays.residual.as<const float>(), n, target.how,
-                                        means.step.step(), arrays.error.as<float>(),
+                                        means.step.step(), arrays.out.as<float>(),
                                         target.scales.as<float>(), target.codes.as<std::uint8_t>(),
                                         means.room.memory());
         });
@@ -126,21 +127,21 @@ py::tuple compensate_sign_(py::handle gradient, py::handle residual, py::handle 
                            py::handle error, py::handle scales, py::handle codes,
                            py::handle workspace) {
     const Operation operation("queued.compensate_sign");
-    const ErrorFeedback arrays(operation, gradient, residual, error);
+    const Compensation arrays(operation, gradient, residual, "out_error", error);
     const uint64_t n = arrays.gradient.size;
     const SignTarget target(operation, n, block, given, scales, codes);
-    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.error});
+    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.out});
     if (given) {
-        operation.apart({&target.scales}, {&arrays.error});
+        operation.apart({&target.scales}, {&arrays.out});
     }
     const Room room(operation, workspace, sign_workspace(n, target.block, given));
     operation.apart(
-        {&arrays.gradient, &arrays.residual, &arrays.error, &target.scales, &target.codes},
+        {&arrays.gradient, &arrays.residual, &arrays.out, &target.scales, &target.codes},
         {&room.array});
     without_lock([&] {
         visit_real(arrays.gradient, [&](const auto* p) {
             enqueue_compensate_sign(p, arrays.residual.as<const float>(), n, target.block, given,
-                                    arrays.error.as<float>(), target.scales.as<float>(),
+                                    arrays.out.as<float>(), target.scales.as<float>(),
                                     target.codes.as<std::uint8_t>(), room.memory());
         });
     });

@@ -5,6 +5,7 @@
 
 #include "../cuda/select.h"
 #include "arrays.h"
+#include "compensation.h"
 #include "queued_arrays.h"
 #include "selection_arrays.h"
 
@@ -64,17 +65,17 @@ void compensate_select_(py::handle gradient, py::handle residual, py::handle thr
                         py::handle out_acc, py::handle indices, py::handle values, py::handle found,
                         py::handle workspace) {
     const Operation operation("queued.compensate_select");
-    const Compensation arrays(operation, gradient, residual, out_acc);
+    const Compensation arrays(operation, gradient, residual, "out_acc", out_acc);
     const GivenNumber limit(operation, "threshold", threshold);
     const uint64_t n = arrays.gradient.size;
     const SelectionTarget target(operation, indices, values, 0, found, workspace,
                                  enqueued_select_workspace(n));
-    operation.apart({&limit.array}, {&arrays.acc});
-    target.check_apart(operation, limit, {&arrays.gradient, &arrays.residual, &arrays.acc});
+    operation.apart({&limit.array}, {&arrays.out});
+    target.check_apart(operation, limit, {&arrays.gradient, &arrays.residual, &arrays.out});
     without_lock([&] {
         visit_real(arrays.gradient, [&](const auto* data) {
             enqueue_compensate_select(data, arrays.residual.as<const float>(), n, limit.given(),
-                                      arrays.acc.as<float>(), target.out.entries(),
+                                      arrays.out.as<float>(), target.out.entries(),
                                       target.room.memory(), target.result());
         });
     });
@@ -90,7 +91,7 @@ void momentum_select_(py::handle gradient, py::handle momentum, py::handle resid
     const uint64_t n = arrays.compensation.gradient.size;
     const SelectionTarget target(operation, indices, values, 0, found, workspace,
                                  enqueued_select_workspace(n));
-    operation.apart({&limit.array}, {&arrays.compensation.acc, &arrays.out_momentum});
+    operation.apart({&limit.array}, {&arrays.compensation.out, &arrays.out_momentum});
     arrays.apart_from(operation, {&target.out.indices, &target.out.values});
     arrays.apart_from(operation, {&target.found, &target.room.array});
     target.check_apart(operation, limit, {});
@@ -122,17 +123,17 @@ void compensate_topk_(py::handle gradient, py::handle residual, uint64_t k, py::
                       py::handle out_acc, py::handle indices, py::handle values, py::handle found,
                       py::handle workspace) {
     const Operation operation("queued.compensate_topk");
-    const Compensation arrays(operation, gradient, residual, out_acc);
+    const Compensation arrays(operation, gradient, residual, "out_acc", out_acc);
     const GivenNumber limit(operation, "floor", floor);
     const uint64_t n = arrays.gradient.size;
     const SelectionTarget target(operation, indices, values, std::min(k, n), found, workspace,
                                  enqueued_topk_workspace(n, k));
-    operation.apart({&limit.array}, {&arrays.acc});
-    target.check_apart(operation, limit, {&arrays.gradient, &arrays.residual, &arrays.acc});
+    operation.apart({&limit.array}, {&arrays.out});
+    target.check_apart(operation, limit, {&arrays.gradient, &arrays.residual, &arrays.out});
     without_lock([&] {
         visit_real(arrays.gradient, [&](const auto* data) {
             enqueue_compensate_topk(data, arrays.residual.as<const float>(), n, k, limit.given(),
-                                    arrays.acc.as<float>(), target.out.entries(),
+                                    arrays.out.as<float>(), target.out.entries(),
                                     target.room.memory(), target.result());
         });
     });
@@ -148,7 +149,7 @@ void momentum_topk_(py::handle gradient, py::handle momentum, py::handle residua
     const uint64_t n = arrays.compensation.gradient.size;
     const SelectionTarget target(operation, indices, values, std::min(k, n), found, workspace,
                                  enqueued_topk_workspace(n, k));
-    operation.apart({&limit.array}, {&arrays.compensation.acc, &arrays.out_momentum});
+    operation.apart({&limit.array}, {&arrays.compensation.out, &arrays.out_momentum});
     arrays.apart_from(operation, {&target.out.indices, &target.out.values});
     arrays.apart_from(operation, {&target.found, &target.room.array});
     target.check_apart(operation, limit, {});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "arrays.h"
+#include "compensation.h"
 #include "families.h"
 #include "gradwire/select.h"
 #include "selection_arrays.h"
@@ -45,14 +46,14 @@ py::tuple select_(py::handle x, double threshold, py::handle out_indices, py::ha
 py::tuple compensate_select_(py::handle gradient, py::handle residual, double threshold,
                              py::handle out_acc, py::handle out_indices, py::handle out_values) {
     const Operation operation("compensate_select");
-    const Compensation arrays(operation, gradient, residual, out_acc);
+    const Compensation arrays(operation, gradient, residual, "out_acc", out_acc);
     const EntryArrays out(operation, out_indices, out_values, 0);
-    operation.apart({&arrays.gradient, &arrays.residual, &arrays.acc}, {&out.indices, &out.values});
+    operation.apart({&arrays.gradient, &arrays.residual, &arrays.out}, {&out.indices, &out.values});
     Selection result{};
     without_lock([&] {
         visit_real(arrays.gradient, [&](auto* data) {
             compensate_select(data, arrays.residual.as<float>(), arrays.gradient.size,
-                              python::narrowed(threshold), arrays.acc.as<float>(), out.entries(),
+                              python::narrowed(threshold), arrays.out.as<float>(), out.entries(),
                               &result);
         });
     });
@@ -97,17 +98,17 @@ py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k,
                            py::handle out_acc, py::handle out_indices, py::handle out_values,
                            py::handle workspace) {
     const Operation operation("compensate_topk");
-    const Compensation arrays(operation, gradient, residual, out_acc);
+    const Compensation arrays(operation, gradient, residual, "out_acc", out_acc);
     const uint64_t size = arrays.gradient.size;
     const EntryArrays out(operation, out_indices, out_values, std::min(k, size));
     const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(size, k));
-    operation.apart({&arrays.gradient, &arrays.residual, &arrays.acc},
+    operation.apart({&arrays.gradient, &arrays.residual, &arrays.out},
                     {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {
         return visit_real(arrays.gradient, [&](auto* data) {
             return compensate_topk(data, arrays.residual.as<float>(), size, k,
-                                   python::narrowed(floor), arrays.acc.as<float>(), out.entries(),
+                                   python::narrowed(floor), arrays.out.as<float>(), out.entries(),
                                    {work.data, work.size}, &result);
         });
     }));

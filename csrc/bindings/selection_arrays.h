@@ -8,6 +8,7 @@
 #include <initializer_list>
 
 #include "arrays.h"
+#include "compensation.h"
 #include "gradwire/residual.h"
 #include "gradwire/select.h"
 
@@ -32,28 +33,6 @@ struct EntryArrays {
     }
 };
 
-// The arrays of acc = residual + gradient.
-struct Compensation {
-    python::Array gradient;
-    python::Array residual;
-    python::Array acc;
-
-    // acc may be gradient itself if that is float32, but must not overlap it in part, nor the
-    // residual at all.
-    Compensation(const python::Operation& operation, py::handle gradient_, py::handle residual_,
-                 py::handle acc_)
-        : gradient(operation.input("gradient", gradient_, python::kReal)),
-          residual(operation.input("residual", residual_, python::kFloat32)),
-          acc(operation.output("out_acc", acc_, python::kFloat32)) {
-        operation.same_length(residual, gradient);
-        operation.same_length(acc, gradient);
-        operation.apart({&residual}, {&acc});
-        if (acc.data != gradient.data || acc.type != gradient.type) {
-            operation.apart({&gradient}, {&acc});
-        }
-    }
-};
-
 // The arrays of momentum correction: compensation, and the momentum in the same way.
 struct MomentumArrays {
     Compensation compensation;
@@ -63,15 +42,15 @@ struct MomentumArrays {
     // out_momentum may be gradient itself if that is float32; nothing else may overlap.
     MomentumArrays(const python::Operation& operation, py::handle gradient_, py::handle momentum_,
                    py::handle residual_, py::handle out_momentum_, py::handle acc_)
-        : compensation(operation, gradient_, residual_, acc_),
+        : compensation(operation, gradient_, residual_, "out_acc", acc_),
           momentum(operation.input("momentum", momentum_, python::kFloat32)),
           out_momentum(operation.output("out_momentum", out_momentum_, python::kFloat32)) {
         const python::Array& gradient = compensation.gradient;
         operation.same_length(momentum, gradient);
         operation.same_length(out_momentum, gradient);
-        operation.apart({&momentum, &compensation.residual, &gradient}, {&compensation.acc});
+        operation.apart({&momentum, &compensation.residual, &gradient}, {&compensation.out});
         operation.apart({&momentum, &compensation.residual}, {&out_momentum});
-        operation.apart({}, {&compensation.acc, &out_momentum});
+        operation.apart({}, {&compensation.out, &out_momentum});
         if (out_momentum.data != gradient.data || out_momentum.type != gradient.type) {
             operation.apart({&gradient}, {&out_momentum});
         }
@@ -79,7 +58,7 @@ struct MomentumArrays {
 
     void apart_from(const python::Operation& operation,
                     std::initializer_list<const python::Array*> outputs) const {
-        operation.apart({&compensation.gradient, &compensation.residual, &compensation.acc,
+        operation.apart({&compensation.gradient, &compensation.residual, &compensation.out,
                          &momentum, &out_momentum},
                         outputs);
     }
@@ -92,7 +71,7 @@ struct MomentumArrays {
                 python::narrowed(factor),
                 nesterov,
                 out_momentum.as<float>(),
-                compensation.acc.as<float>()};
+                compensation.out.as<float>()};
     }
 };
 

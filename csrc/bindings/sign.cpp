@@ -4,6 +4,7 @@
 
 #include "arrays.h"
 #include "coding.h"
+#include "compensation.h"
 #include "families.h"
 #include "sign_arrays.h"
 
@@ -39,16 +40,16 @@ py::tuple quantize_sign_(py::handle x, py::handle block, bool given, py::handle 
 py::tuple compensate_sign_(py::handle gradient, py::handle residual, py::handle block, bool given,
                            py::handle error, py::handle scales, py::handle codes) {
     const Operation operation("compensate_sign");
-    const ErrorFeedback arrays(operation, gradient, residual, error);
+    const Compensation arrays(operation, gradient, residual, "out_error", error);
     const SignTarget target(operation, arrays.gradient.size, block, given, scales, codes);
-    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.error});
+    target.check_apart(operation, {&arrays.gradient, &arrays.residual, &arrays.out});
     if (given) {
-        operation.apart({&target.scales}, {&arrays.error});
+        operation.apart({&target.scales}, {&arrays.out});
     }
     without_lock([&] {
         visit_real(arrays.gradient, [&](const auto* p) {
             compensate_sign(p, arrays.residual.as<float>(), arrays.gradient.size, target.block,
-                            given, arrays.error.as<float>(), target.scales.as<float>(),
+                            given, arrays.out.as<float>(), target.scales.as<float>(),
                             target.codes.as<std::uint8_t>());
         });
     });

@@ -13,15 +13,10 @@ from gradwire.compressors import Compressor, Context
 from gradwire.errors import AgreementError, ConfigError
 from gradwire.kernels.arrays import on_device
 from gradwire.payload import Float32, Payload
-from gradwire.residual import Residual
+from gradwire.residual import Residual, next_floor
 from gradwire.result import Result, result_in
 from gradwire.schedules import Agreement, Outcome, Report, Schedule, refusing
 from gradwire.staging import put, to_host
-
-# The next step's k-th magnitude is rarely below this share of the last one. A floor that is too
-# high costs one more read of the bucket; so does one that more than 3 k entries reach, and where
-# residuals pile up below the k-th magnitude as many reach 0.8 of it.
-FLOOR_SHARE = 0.92
 
 
 @dataclass(frozen=True)
@@ -283,4 +278,4 @@ def _floor_of(payload: Payload) -> float:
     """Return a floor for the next selection from what this one kept."""
     if not len(payload.values):
         return 0.0
-    return FLOOR_SHARE * float(np.abs(payload.values).min())
+    return next_floor(float(np.abs(payload.values).min()))

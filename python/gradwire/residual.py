@@ -17,6 +17,16 @@ from gradwire.kernels.arrays import Array, overlap
 from gradwire.payload import Float32
 from gradwire.staging import fill, put, vector
 
+# The next step's k-th magnitude is rarely below this share of the last one. A floor that is too
+# high costs one more read of the bucket; so does one that more than 3 k entries reach, and where
+# residuals pile up below the k-th magnitude as many reach 0.8 of it.
+_FLOOR_SHARE = 0.92
+
+
+def next_floor(magnitude: float) -> float:
+    """Return a floor for the next selection, given the k-th magnitude of this one."""
+    return _FLOOR_SHARE * magnitude
+
 
 class Residual(abc.ABC):
     """The residual of one bucket and the accumulator beside it.

@@ -16,13 +16,13 @@ from gradwire.communicators.base import Communicator
 from gradwire.errors import ConfigError, require_integer
 from gradwire.kernels.arrays import aligned
 from gradwire.payload import Payload
+from gradwire.residual import next_floor
 from gradwire.wire import decode_payload, encode_payload
 
 Array = npt.NDArray[Any]
 
 _REPETITIONS = 7
 _LEAST_SECONDS = 0.005  # of each kernel: a median of many calls where they are short
-_FLOOR_SHARE = 0.92  # of the k-th magnitude: what the step before leaves for the next selection
 _HISTOGRAM = (20, 11)  # shift and bits of the first one over magnitudes
 
 
@@ -116,7 +116,7 @@ class _Inputs:
         self.out = aligned(numel)
         selected = kernels.compensate_topk(self.gradient, self.residual, self.k, 0.0, self.out)
         self.indices, self.values = selected.indices.copy(), selected.values.copy()
-        self.floor = _FLOOR_SHARE * selected.threshold
+        self.floor = next_floor(selected.threshold)
         share = max(1, self.k // chunks)  # what one rank sends to one owner
         self.chunks = [kernels.random_indices(numel, share, 1, rank, 0) for rank in range(chunks)]
 

@@ -22,6 +22,7 @@ from gradwire.cost import (
 )
 from gradwire.kernels.arrays import aligned
 from gradwire.payload import Float32, Payload
+from gradwire.residual import next_floor
 from gradwire.schedules import Schedule, get_schedule
 from gradwire.simulation.payloads import agreement_of
 from gradwire.simulation.selections import budget
@@ -29,7 +30,6 @@ from gradwire.values import plain
 
 DEFAULT_STEPS = 15
 FORMAT = 1
-_FLOOR_SHARE = 0.92  # of the last k-th magnitude, as exchange.py has it
 _NAME_WIDTH = 14
 
 
@@ -130,7 +130,7 @@ class _Rank:
         selected = kernels.compensate_topk(
             self._gradient, self._residual, k, self._floor, self._acc
         )
-        self._floor = _FLOOR_SHARE * float(selected.threshold)
+        self._floor = next_floor(float(selected.threshold))
         return Payload(numel, selected.indices, selected.values, budget=k)
 
 

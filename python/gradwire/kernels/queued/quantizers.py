@@ -44,14 +44,9 @@ def quantize(
     """
     operations = native.cuda()
     scales = out_scales if given is None else given
-    if workspace is None:
-        size = operations.queued_quantize_workspace(
-            "queued.quantize", length(x), block, scale, given is not None
-        )
-        workspace = native.workspace(size, x)
+    room = _quantize_room("queued.quantize", x, block, scale, given, workspace)
     result = operations.queued_quantize(
-        x, bits, levels, block, scale, random, step, given is not None, scales, out_codes,
-        workspace,
+        x, bits, levels, block, scale, random, step, given is not None, scales, out_codes, room,
     )  # fmt: skip
     return Quantized._make(result)
 
@@ -75,14 +70,10 @@ def compensate_quantize(
     """Queue `gradwire.kernels.compensate_quantize`; the rest as for quantize."""
     operations = native.cuda()
     scales = out_scales if given is None else given
-    if workspace is None:
-        size = operations.queued_quantize_workspace(
-            "queued.compensate_quantize", length(gradient), block, scale, given is not None
-        )
-        workspace = native.workspace(size, gradient)
+    room = _quantize_room("queued.compensate_quantize", gradient, block, scale, given, workspace)
     result = operations.queued_compensate_quantize(
         gradient, residual, bits, levels, block, scale, random, step, given is not None, out_error,
-        scales, out_codes, workspace,
+        scales, out_codes, room,
     )  # fmt: skip
     return Quantized._make(result)
 
@@ -113,14 +104,8 @@ def quantize_sign(
     """
     operations = native.cuda()
     scales = out_scales if given is None else given
-    if workspace is None:
-        size = operations.queued_sign_workspace(
-            "queued.quantize_sign", length(x), block, given is not None
-        )
-        workspace = native.workspace(size, x)
-    result = operations.queued_quantize_sign(
-        x, block, given is not None, scales, out_codes, workspace
-    )
+    room = _sign_room("queued.quantize_sign", x, block, given, workspace)
+    result = operations.queued_quantize_sign(x, block, given is not None, scales, out_codes, room)
     return Quantized._make(result)
 
 
@@ -138,13 +123,9 @@ def compensate_sign(
     """Queue `gradwire.kernels.compensate_sign`; the rest as for quantize_sign."""
     operations = native.cuda()
     scales = out_scales if given is None else given
-    if workspace is None:
-        size = operations.queued_sign_workspace(
-            "queued.compensate_sign", length(gradient), block, given is not None
-        )
-        workspace = native.workspace(size, gradient)
+    room = _sign_room("queued.compensate_sign", gradient, block, given, workspace)
     result = operations.queued_compensate_sign(
-        gradient, residual, block, given is not None, out_error, scales, out_codes, workspace
+        gradient, residual, block, given is not None, out_error, scales, out_codes, room
     )
     return Quantized._make(result)
 
@@ -161,3 +142,22 @@ def quantize_natural(
     out_not_finite: (1,) uint32, which becomes 0 if all of x is finite, else another number.
     """
     native.cuda().queued_quantize_natural(x, random, out_codes, out_not_finite, step)
+
+
+def _quantize_room(
+    who: str, x: Array, block: int, scale: str, given: Array | None, workspace: Array | None
+) -> Array:
+    if workspace is not None:
+        return workspace
+    operations = native.cuda()
+    size = operations.queued_quantize_workspace(who, length(x), block, scale, given is not None)
+    return native.workspace(size, x)
+
+
+def _sign_room(
+    who: str, x: Array, block: int, given: Array | None, workspace: Array | None
+) -> Array:
+    if workspace is not None:
+        return workspace
+    size = native.cuda().queued_sign_workspace(who, length(x), block, given is not None)
+    return native.workspace(size, x)
