@@ -245,6 +245,15 @@ def test_a_wrong_parameter_is_named_before_what_follows_it():
         kernels.decode_indices(data, 1025, 0, 10**6, "rice")
 
 
+def test_two_faults_of_a_later_block_are_refused():
+    """1024 gaps of 0 with r = 0; then 0 and 9 with r = 5, of which 9 may leave the range."""
+    bits = [0] * 5 + [1] * 1024 + [1, 0, 1, 0, 0] + [1, 0, 0, 0, 0, 0] + [1, 1, 0, 0, 1, 0]
+    data = np.packbits(np.array(bits, np.uint8), bitorder="little").tobytes()
+    for length, words in ((1030, "lie inside the range"), (10**6, "parameter of a block")):
+        with pytest.raises(WireError, match=words):
+            kernels.decode_indices(data, 1026, 0, length, "rice")
+
+
 def test_encoded_size_is_for_fixed_sizes():
     assert kernels.encoded_size(5, 17, "bitmap") == kernels.max_encoded_size(5, 17, "bitmap") == 3
     for codec in STREAMS:
