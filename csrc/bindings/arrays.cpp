@@ -113,13 +113,15 @@ py::array from_dlpack(const Operation& operation, const char* name, py::handle o
 }
 
 Found find(const Operation& operation, const char* name, py::handle object) {
-#if defined(GRADWIRE_ON_DEVICE) && !defined(GRADWIRE_EMULATED)
+#if defined(GRADWIRE_ON_DEVICE)
     if (Found found; find_cuda(operation, name, object, &found)) {
         return found;
     }
+#if !defined(GRADWIRE_EMULATED)
     if (py::isinstance<py::array>(object)) {
         refuse_device(operation, name, object);
     }
+#endif
 #endif
     if (py::isinstance<py::array>(object)) {
         if (Py_TYPE(object.ptr()) != py::detail::npy_api::get().PyArray_Type_ &&

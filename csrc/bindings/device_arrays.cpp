@@ -2,8 +2,10 @@
 #include <pybind11/numpy.h>
 
 #include <string>
+#include <utility>
 
 #include "../cuda/queue.h"
+#include "dlpack.h"
 #include "found.h"
 
 namespace gradwire::python {
@@ -16,14 +18,17 @@ struct Place {
 };
 thread_local Place place{};
 
-#if !defined(GRADWIRE_EMULATED)
-
-// What the typestr of an array interface says.
-Types type_of(const std::string& text) noexcept {
+// What the typestr of an array interface says. It has no code for bfloat16, whose arrays pass for
+// plain bytes there; their own dtype knows better.
+Types type_of(const std::string& text, py::handle object) {
+    if (text == "<V2" || text == "|V2") {
+        const py::object dtype = py::getattr(object, "dtype", py::none());
+        return type_named(py::str(py::getattr(dtype, "name", py::none()))) & kBfloat16;
+    }
     for (const TypeName& each : kTypeNames) {
-        const char kind = each.name[0] == 'b' ? 'V' : each.name[0];
         const bool order = text.size() == 3 && (text[0] == '<' || text[0] == '|');
-        if (order && text[1] == kind && text[2] - '0' == static_cast<int>(each.bytes)) {
+        if (order && each.type != kBfloat16 && text[1] == each.name[0] &&
+            text[2] - '0' == static_cast<int>(each.bytes)) {
             return each.type;
         }
     }
@@ -32,12 +37,18 @@ Types type_of(const std::string& text) noexcept {
 
 bool is_contiguous(py::handle strides, std::uint64_t size, std::int64_t bytes) {
     return strides.is_none() || size < 2 ||
-           py::reinterpret_borrow<py::tuple>(strides)[0].cast<std::int64_t>() == bytes;
+           strides.cast<py::tuple>()[0].cast<std::int64_t>() == bytes;
 }
 
 bool is_from(py::handle object, const char* package) {
     const std::string module = py::str(py::type::handle_of(object).attr("__module__"));
     return module.rfind(package, 0) == 0;
+}
+
+int device_number(py::handle object, const void* memory) {
+    return py::hasattr(object, "__dlpack_device__")
+               ? object.attr("__dlpack_device__")().cast<py::tuple>()[1].cast<int>()
+               : device_of(memory);
 }
 
 // CuPy's current stream; of others the one that they name, and else the default one.
@@ -61,13 +72,27 @@ void* stream_of(py::handle object, const py::dict& interface, int device) {
     return nullptr;
 }
 
-Found read_interface(const Operation& operation, const char* name, py::handle object) {
+// An entry of an interface; None if it has none.
+py::object entry(const py::dict& interface, const char* key) {
+    return interface.contains(key) ? py::reinterpret_borrow<py::object>(interface[key])
+                                   : py::none();
+}
+
+struct Located {
+    Found found;
+    bool masked;
+    int device;
+    void* stream;
+};
+
+// Whatever Python raises if an interface is not what it should be.
+Located locate(py::handle object) {
     const auto interface = object.attr("__cuda_array_interface__").cast<py::dict>();
     const auto shape = interface["shape"].cast<py::tuple>();
     const auto data = interface["data"].cast<py::tuple>();
     Found found;
-    const std::string text = py::str(interface["typestr"]);
-    found.type = type_of(text);
+    const std::string text = interface["typestr"].cast<py::str>();
+    found.type = type_of(text, object);
     const TypeName* const type = find_type(found.type);
     found.type_name = text;
     found.dimensions = static_cast<std::int64_t>(shape.size());
@@ -78,18 +103,42 @@ Found read_interface(const Operation& operation, const char* name, py::handle ob
     found.data = reinterpret_cast<void*>(data[0].cast<std::uintptr_t>());
     found.writable = !data[1].cast<bool>();
     const std::uint64_t bytes = type == nullptr ? 1 : type->bytes;
-    const py::object strides = interface.contains("strides")
-                                   ? py::reinterpret_borrow<py::object>(interface["strides"])
-                                   : py::none();
     found.plain = reinterpret_cast<std::uintptr_t>(found.data) % bytes == 0 &&
-                  (found.dimensions != 1 ||
-                   is_contiguous(strides, found.size, static_cast<std::int64_t>(bytes)));
+                  (found.dimensions != 1 || is_contiguous(entry(interface, "strides"), found.size,
+                                                          static_cast<std::int64_t>(bytes)));
     found.owner = py::reinterpret_borrow<py::object>(object);
-    const int device = py::hasattr(object, "__dlpack_device__")
-                           ? object.attr("__dlpack_device__")().cast<py::tuple>()[1].cast<int>()
-                           : device_of(found.data);
-    note_place(operation, name, device, stream_of(object, interface, device));
-    return found;
+    const int device = device_number(object, found.data);
+    void* const stream = stream_of(object, interface, device);
+    return {std::move(found), !entry(interface, "mask").is_none(), device, stream};
+}
+
+// ConfigError, whatever is raised by what an object says about itself.
+template <typename Read>
+auto read_by(const Operation& operation, const char* name, const char* protocol, Read&& read) {
+    try {
+        return read();
+    } catch (const std::exception& error) {
+        operation.fail(std::string(name) + " cannot be read by " + protocol + ": " +
+                       first_line(error));
+    }
+}
+
+Found read_interface(const Operation& operation, const char* name, py::handle object) {
+    Located located =
+        read_by(operation, name, "its CUDA array interface", [&] { return locate(object); });
+    if (located.masked) {
+        operation.fail(std::string(name) + " must not be masked: take its data without the mask");
+    }
+    note_place(operation, name, located.device, located.stream);
+    return std::move(located.found);
+}
+
+bool offers_cuda_memory(const Operation& operation, const char* name, py::handle object) {
+    return py::hasattr(object, "__dlpack_device__") && !py::isinstance<py::array>(object) &&
+           read_by(operation, name, "DLPack", [&] {
+               return object.attr("__dlpack_device__")().cast<py::tuple>()[0].cast<int>() ==
+                      dlpack::kCuda;
+           });
 }
 
 // Of another library, as an array of one that is here: it knows what to wait for.
@@ -97,14 +146,14 @@ py::object from_dlpack(const Operation& operation, const char* name, py::handle 
     const auto modules = py::reinterpret_borrow<py::dict>(PyImport_GetModuleDict());
     for (const char* const each : {"torch", "cupy"}) {
         if (modules.contains(each)) {
-            return modules[each].attr("from_dlpack")(object);
+            return read_by(operation, name, "DLPack", [&]() -> py::object {
+                return modules[each].attr("from_dlpack")(object);
+            });
         }
     }
     operation.fail(std::string(name) +
                    " cannot be read without torch or CuPy: import one of them first");
 }
-
-#endif
 
 }  // namespace
 
@@ -143,8 +192,6 @@ void check_device() {
     }
 }
 
-#if !defined(GRADWIRE_EMULATED)
-
 bool find_cuda(const Operation& operation, const char* name, py::handle object, Found* found) {
     if (is_torch(object)) {
         return false;
@@ -153,8 +200,7 @@ bool find_cuda(const Operation& operation, const char* name, py::handle object, 
         *found = read_interface(operation, name, object);
         return true;
     }
-    if (!py::hasattr(object, "__dlpack_device__") || py::isinstance<py::array>(object) ||
-        object.attr("__dlpack_device__")().cast<py::tuple>()[0].cast<int>() != 2) {
+    if (!offers_cuda_memory(operation, name, object)) {
         return false;
     }
     const py::object own = from_dlpack(operation, name, object);
@@ -162,7 +208,5 @@ bool find_cuda(const Operation& operation, const char* name, py::handle object, 
         is_torch(own) ? find_torch(operation, name, own) : read_interface(operation, name, own);
     return true;
 }
-
-#endif
 
 }  // namespace gradwire::python

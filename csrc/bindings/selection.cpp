@@ -82,8 +82,7 @@ py::tuple topk_(py::handle x, uint64_t k, py::handle out_indices, py::handle out
     const Operation operation("topk");
     const Array array = operation.input("x", x, kReal);
     const EntryArrays out(operation, out_indices, out_values, std::min(k, array.size));
-    const Array work =
-        operation.output("workspace", workspace, kUint8, topk_workspace(array.size, k));
+    const Array work = operation.workspace(workspace, topk_workspace(array.size, k));
     operation.apart({&array}, {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {
@@ -101,7 +100,7 @@ py::tuple compensate_topk_(py::handle gradient, py::handle residual, uint64_t k,
     const Compensation arrays(operation, gradient, residual, "out_acc", out_acc);
     const uint64_t size = arrays.gradient.size;
     const EntryArrays out(operation, out_indices, out_values, std::min(k, size));
-    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(size, k));
+    const Array work = operation.workspace(workspace, topk_workspace(size, k));
     operation.apart({&arrays.gradient, &arrays.residual, &arrays.out},
                     {&out.indices, &out.values, &work});
     Selection result{};
@@ -123,7 +122,7 @@ py::tuple momentum_topk_(py::handle gradient, py::handle momentum, py::handle re
     const MomentumArrays arrays(operation, gradient, momentum, residual, out_momentum, out_acc);
     const uint64_t size = arrays.compensation.gradient.size;
     const EntryArrays out(operation, out_indices, out_values, std::min(k, size));
-    const Array work = operation.output("workspace", workspace, kUint8, topk_workspace(size, k));
+    const Array work = operation.workspace(workspace, topk_workspace(size, k));
     arrays.apart_from(operation, {&out.indices, &out.values, &work});
     Selection result{};
     operation.check(without_lock([&] {

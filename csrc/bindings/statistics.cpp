@@ -55,8 +55,7 @@ void histogram_(py::handle x, unsigned shift, unsigned bits, std::uint32_t prefi
 double kth_magnitude_(py::handle x, uint64_t k, py::handle workspace) {
     const Operation operation("kth_magnitude");
     const Array array = operation.input("x", x, kReal);
-    const Array work =
-        operation.output("workspace", workspace, kUint8, kth_magnitude_workspace(array.size));
+    const Array work = operation.workspace(workspace, kth_magnitude_workspace(array.size));
     operation.apart({&array}, {&work});
     float result = 0.0F;
     operation.check(without_lock([&] {

@@ -1,4 +1,5 @@
 #include <array>
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -41,7 +42,8 @@ const dlpack::ExchangeTable* exchange_table(py::handle type) {
 
 // Null until somebody has imported torch.
 const Torch* torch() {
-    static const Torch* known = nullptr;
+    static std::atomic<const Torch*> found_before{nullptr};
+    const Torch* known = found_before.load(std::memory_order_acquire);
     if (known == nullptr) {
         const auto modules = py::reinterpret_borrow<py::dict>(PyImport_GetModuleDict());
         if (!modules.contains("torch")) {
@@ -61,6 +63,9 @@ const Torch* torch() {
             // Old versions have no uint32.
             found->types[i] = {py::getattr(module, name, py::none()), kTypeNames[i].type};
         }
+        // Threads that come here at the same time, without a lock of the interpreter's, each keep
+        // one.
+        found_before.store(found, std::memory_order_release);
         known = found;
     }
     return known;

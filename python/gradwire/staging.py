@@ -85,9 +85,20 @@ def put(out: Array, values: Array) -> None:
     elif len(out):
         with out.device:
             if isinstance(values, np.ndarray):
-                out.set(values)
+                _send(out, values)
             else:
                 out[:] = values
+
+
+def _send(out: Array, values: NDArray[Any]) -> None:
+    """Copy into an array of CuPy's, in order with what its current stream does; waits for it.
+
+    Without a stream versions of CuPy differ in both.
+    """
+    stream = sys.modules["cupy"].cuda.get_current_stream()
+    contiguous = np.ascontiguousarray(values)
+    out.set(contiguous, stream=stream)
+    stream.synchronize()
 
 
 def fill(out: Array, value: float) -> None:

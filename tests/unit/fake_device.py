@@ -83,8 +83,11 @@ class FakeArray:
         self.traffic.to_host += self._memory.nbytes
         return self._memory.copy()
 
-    def set(self, values: np.ndarray) -> None:
+    def set(self, values: np.ndarray, stream: FakeStream | None = None) -> None:
         assert self.device.is_current() and self.flags.c_contiguous
+        assert values.flags.c_contiguous
+        if stream is not None:
+            stream.waits_for.append(values)
         assert values.dtype == self.dtype and values.shape == self.shape
         self.traffic.to_device += values.nbytes
         self._memory[...] = values
@@ -123,7 +126,19 @@ class FakeDevice:
         return FakeDevice.current[-1] == self.id
 
 
+class FakeStream:
+    """The current stream. Whoever copies in it has to wait for it."""
+
+    def __init__(self) -> None:
+        self.waits_for: list[np.ndarray] = []
+
+    def synchronize(self) -> None:
+        self.waits_for.clear()
+
+
 def _fake_cupy() -> Any:
+    stream = FakeStream()
+
     def empty(shape: Any, dtype: Any) -> FakeArray:
         return FakeArray(np.full(shape, 0xA5, np.uint8).astype(dtype), FakeDevice.current[-1])
 
@@ -137,7 +152,7 @@ def _fake_cupy() -> Any:
     cupy: Any = types.ModuleType("cupy")
     cupy.ndarray, cupy.empty, cupy.asarray = FakeArray, empty, asarray
     cupy.ascontiguousarray = lambda a: a._like(np.ascontiguousarray(a._memory))
-    cupy.cuda = types.SimpleNamespace(Device=FakeDevice)
+    cupy.cuda = types.SimpleNamespace(Device=FakeDevice, get_current_stream=lambda: stream)
     return cupy
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,7 +20,7 @@ from kernel_inputs import (
 
 from gradwire import kernels
 from gradwire.errors import ConfigError
-from gradwire.kernels import reference
+from gradwire.kernels import native, reference
 
 pytestmark = pytest.mark.usefixtures("each_isa")
 
@@ -142,6 +144,21 @@ def test_outputs_are_views_of_the_given_buffers():
     assert np.shares_memory(result.indices, indices)
     assert np.shares_memory(result.values, values)
     assert_same_selection(result, reference.topk(x, 10))
+
+
+def test_a_workspace_may_be_longer_than_other_arrays(each_isa):
+    """A quarter of 2**31 elements needs such a one."""
+    if each_isa == "cuda":
+        pytest.skip("on a GPU its 4 GiB would be copied")
+    x, workspace = vector(1000, "gaussian", 5), np.empty(2**32 + 64, np.uint8)
+    result = kernels.topk(x, 10, workspace=workspace)
+    assert_same_selection(result, reference.topk(x, 10))
+
+
+def test_a_workspace_has_the_size_for_where_its_vector_is(monkeypatch):
+    monkeypatch.setattr(native, "of", lambda like: SimpleNamespace(topk_workspace=lambda n, k: 7))
+    assert kernels.topk_workspace(1000, 10, like=vector(1, "gaussian", 1)) == 7
+    assert kernels.topk_workspace(1000, 10) == native.cpu.topk_workspace(1000, 10)
 
 
 def test_nothing_is_written_outside_the_buffers():

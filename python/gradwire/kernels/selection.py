@@ -20,10 +20,14 @@ from gradwire.kernels.arrays import MAX_LENGTH, Array
 from gradwire.kernels.buffers import Selected, selected, topk_room
 
 
-def topk_workspace(n: int, k: int) -> int:
-    """Return the bytes of workspace that topk and its relatives need for k of n: O(k), not O(n)."""
+def topk_workspace(n: int, k: int, like: Array | None = None) -> int:
+    """Return the bytes of workspace that topk and its relatives need for k of n: O(k), not O(n).
+
+    like: an array that is where x is; None: on the host. Those in a GPU's memory need other sizes.
+    """
     n = integer("topk_workspace: n", n, 0, MAX_LENGTH)
-    return int(native.cpu.topk_workspace(n, integer("topk_workspace: k", k, 0, MAX_LENGTH)))
+    k = integer("topk_workspace: k", k, 0, MAX_LENGTH)
+    return int((native.cpu if like is None else native.of(like)).topk_workspace(n, k))
 
 
 def topk(
@@ -36,7 +40,7 @@ def topk(
     """Select the k entries of largest magnitude, exactly.
 
     x: (n,) float32, float16, bfloat16 or float64; k >= 0. out_indices, out_values: at least
-    (min(k, n),) uint32 and float32; workspace: at least (topk_workspace(n, k),) uint8; each is
+    (min(k, n),) uint32 and float32; workspace: at least (topk_workspace(n, k, x),) uint8; each is
     allocated when None, the outputs of the same kind (NumPy or torch) as x. Returns found =
     min(k, non-zeros); threshold is the smallest selected magnitude when k were found, else 0.0.
     Determinism, ties and order: see the module. Reads x once if a sample of it (1/64) tells well
