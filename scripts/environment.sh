@@ -169,7 +169,7 @@ install_horovod() {
 source_key() {
   (
     cd "$root" || exit
-    find pyproject.toml setup.py CMakeLists.txt csrc python -type f \
+    find pyproject.toml setup.py CMakeLists.txt cmake csrc python -type f \
       ! -name '*.so' ! -name '*.pyc' ! -path '*.egg-info/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     echo "${CXX:-c++} ${CXXFLAGS:-} cuda=${GRADWIRE_WITH_CUDA:-auto}"
     if [[ ${GRADWIRE_WITH_CUDA:-auto} != 0 ]]; then

@@ -14,7 +14,8 @@
 # compute-sanitizer), bench (25 million elements, with peers), bench-long (256 million, chosen rows), peers (CUB's
 # kernels; GRADWIRE_CCCL=FOLDER has newer headers), ranks (sparse_allreduce of CUDA tensors under mpirun).
 # Each step has a time limit of its own, and one that fails does not stop those after it. At the end: a table, and
-# gpu_check.json with device, date and commit. Exit code 1: a step failed. What lacks its tools is skipped.
+# gpu_check.json with device, date and commit. Exit code 1: a step failed, or there is no GPU (scripts/test.sh unit runs
+# the same kernels on an emulator). What lacks its tools is skipped.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -42,7 +43,10 @@ while (($#)); do
       (($# > 1)) || fail "gpu_check.sh: $1 needs a value"
       case $1 in
         --results) results=$(realpath -m "$2") ;;
-        --wheels) wheels=$(realpath "$2") ;;
+        --wheels)
+          [[ -d $2 ]] || fail "gpu_check.sh: --wheels: there is no folder $2"
+          wheels=$(realpath "$2")
+          ;;
         --one-step) one_step=$2 ;; # how the script calls itself
       esac
       shift
@@ -185,7 +189,8 @@ if [[ -n $one_step ]]; then
   exit
 fi
 end_running_on_exit
-has_gpu || fail "no NVIDIA GPU was found (nvidia-smi --list-gpus)"
+has_gpu || fail "no NVIDIA GPU was found (nvidia-smi --list-gpus)" \
+  "without one, scripts/test.sh unit runs the same kernels on an emulator"
 for tool in "$python" cmake nvcc; do
   command -v "$tool" >/dev/null || fail "$tool was not found, which this check cannot do without"
 done

@@ -43,12 +43,13 @@ _BYTES_OF_ALL_ROWS = 110
 def add_bench(commands: Any) -> None:
     """Add the command ``bench`` to argparse's subcommands."""
     bench = commands.add_parser("bench", help="measure kernels, reductions and training")
-    parts = bench.add_subparsers(required=True, metavar="COMMAND")
+    parts = bench.add_subparsers(required=True)
     _add_kernels(parts.add_parser("kernels", help="time and check kernels", description=_KERNELS))
     add_allreduce(parts)
     add_training(parts)
     _add_compare(parts.add_parser("compare", help="compare two results", description=_COMPARE))
     _add_plot(parts.add_parser("plot", help="draw a result", description=_PLOT))
+    parts.metavar = f"{{{','.join(parts.choices)}}}"  # or an error would not name them
 
 
 def _add_kernels(parser: argparse.ArgumentParser) -> None:
