@@ -32,7 +32,7 @@ ALLOWED = {
     "result": DATA,
     "compressors": DATA,
     "communicators": set(),
-    "cost": {*WIRE, "communicators"},
+    "cost": {*WIRE, "communicators", "residual"},
     "schedules": {*WIRE, "communicators", "recent", "cost"},
     "exchange": EXCHANGE,
     "buckets": {*DATA, "exchange", "residual"},
