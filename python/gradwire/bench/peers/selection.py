@@ -67,6 +67,21 @@ def _torch_topk(inputs: Inputs) -> Case:
     return Case(call, same_magnitudes(inputs.top.values))
 
 
+def _torch_sort(inputs: Inputs) -> Case:
+    torch = import_torch()
+    x, k = inputs.tensor(inputs.acc), inputs.k
+    magnitudes = torch.empty_like(x)
+    ordered = (torch.empty_like(x), torch.empty_like(x, dtype=torch.int64))
+    values = torch.empty(k)
+
+    def call() -> Any:
+        torch.abs(x, out=magnitudes)
+        torch.sort(magnitudes, descending=True, out=ordered)
+        return torch.take(x, ordered[1][:k], out=values)
+
+    return Case(call, same_magnitudes(inputs.top.values))
+
+
 def _numpy_argpartition(inputs: Inputs) -> Case:
     x, place = inputs.acc, inputs.numel - inputs.k
     magnitudes = np.empty_like(x)
@@ -154,6 +169,7 @@ TOPK = (
     Peer("np.argpartition(|x|)", "numpy", _numpy_argpartition),
     Peer("np.partition(|x|), values only", "numpy", _numpy_partition),
 )
+SORT = Peer("torch.sort(|x|)", "torch", _torch_sort)  # on a GPU it need not be slow
 COMPENSATE_SELECT = (
     Peer("torch: add, abs, >=, nonzero, gather", "torch", _torch_compensate_threshold),
 )

@@ -166,7 +166,7 @@ QUEUED = (
         "topk that does not wait",
         lambda inputs: _entries(inputs, 1),
         _topk,
-        selection.TOPK,
+        (*selection.TOPK, selection.SORT),
     ),
     Row(
         "queued/compensate_select",
