@@ -27,9 +27,11 @@ endfunction()
 
 # Sets `out` to whether there is a CUDA compiler that works.
 function(gradwire_find_cuda_compiler out)
+    # What an earlier search in this build folder did not find, or found, may have changed.
     if(NOT CMAKE_CUDA_COMPILER)
-        unset(CMAKE_CUDA_COMPILER CACHE)  # what an earlier search did not find may be there now
+        unset(CMAKE_CUDA_COMPILER CACHE)
     endif()
+    unset(GRADWIRE_NVCC CACHE)
     if(NOT DEFINED CMAKE_CUDA_COMPILER AND "$ENV{CUDACXX}" STREQUAL "")
         find_program(GRADWIRE_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH ENV CUDAToolkit_ROOT
                      PATHS /usr/local/cuda PATH_SUFFIXES bin)
@@ -38,12 +40,8 @@ function(gradwire_find_cuda_compiler out)
             set(ENV{CUDACXX} "${GRADWIRE_NVCC}")
         endif()
     endif()
-    # Architectures come later: a wrong one must not look like a compiler that does not work.
-    set(architectures "$ENV{CUDAARCHS}")
-    unset(ENV{CUDAARCHS})
     include(CheckLanguage)
     check_language(CUDA)
-    set(ENV{CUDAARCHS} "${architectures}")
     if(CMAKE_CUDA_COMPILER)
         set(${out} ON PARENT_SCOPE)
     else()
@@ -84,8 +82,8 @@ function(gradwire_read_architectures out)
     if(CMAKE_CUDA_ARCHITECTURES)
         set(architectures ${CMAKE_CUDA_ARCHITECTURES})
         set(variable CMAKE_CUDA_ARCHITECTURES)
-    elseif(NOT "$ENV{CUDAARCHS}" STREQUAL "")
-        set(architectures $ENV{CUDAARCHS})
+    elseif(NOT "${cuda_archs}" STREQUAL "")
+        set(architectures ${cuda_archs})
         set(variable CUDAARCHS)
     elseif(NOT "$ENV{TORCH_CUDA_ARCH_LIST}" STREQUAL "")
         gradwire_read_torch_architectures(architectures)
@@ -96,6 +94,10 @@ function(gradwire_read_architectures out)
     set(${out} ${architectures} PARENT_SCOPE)
 endfunction()
 
+# CMake must not see them: wrong ones would look like a compiler that does not work, and any would be
+# kept for later runs in this build folder.
+set(cuda_archs "$ENV{CUDAARCHS}")
+unset(ENV{CUDAARCHS})
 gradwire_read_cuda_switch(cuda_switch)
 set(with_cuda OFF)
 if(cuda_switch STREQUAL "OFF")

@@ -173,7 +173,7 @@ source_key() {
       ! -name '*.so' ! -name '*.pyc' ! -path '*.egg-info/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     echo "${CXX:-c++} ${CXXFLAGS:-} cuda=${GRADWIRE_WITH_CUDA:-auto}"
     if [[ ${GRADWIRE_WITH_CUDA:-auto} != 0 ]]; then
-      echo "${CUDAARCHS:-} ${TORCH_CUDA_ARCH_LIST:-} ${CUDAFLAGS:-}"
+      echo "${CUDAARCHS:-} ${TORCH_CUDA_ARCH_LIST:-} ${CUDAFLAGS:-} ${CUDA_HOME:-} ${CUDA_PATH:-} ${CUDAToolkit_ROOT:-}"
       "${CUDACXX:-nvcc}" --version 2>/dev/null || echo "no nvcc"
     fi
     python -V

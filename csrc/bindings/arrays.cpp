@@ -101,15 +101,16 @@ Found find_numpy(const py::array& array) {
 }
 
 py::array from_dlpack(const Operation& operation, const char* name, py::handle object) {
-    try {
+    const py::object array = read_by(operation, name, "DLPack", [&]() -> py::object {
         const py::tuple device = object.attr("__dlpack_device__")();
-        if (device[0].cast<int>() == dlpack::kCpu) {
-            return py::module_::import("numpy").attr("from_dlpack")(object);
-        }
-    } catch (const std::exception& error) {  // of Python's, or what is no such tuple
-        operation.fail(std::string(name) + " cannot be read by DLPack: " + first_line(error));
+        return device[0].cast<int>() == dlpack::kCpu
+                   ? py::module_::import("numpy").attr("from_dlpack")(object)
+                   : py::none();
+    });
+    if (array.is_none()) {
+        refuse_device(operation, name, object);
     }
-    refuse_device(operation, name, object);
+    return array;
 }
 
 Found find(const Operation& operation, const char* name, py::handle object) {

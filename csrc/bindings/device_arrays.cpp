@@ -112,17 +112,6 @@ Located locate(py::handle object) {
     return {std::move(found), !entry(interface, "mask").is_none(), device, stream};
 }
 
-// ConfigError, whatever is raised by what an object says about itself.
-template <typename Read>
-auto read_by(const Operation& operation, const char* name, const char* protocol, Read&& read) {
-    try {
-        return read();
-    } catch (const std::exception& error) {
-        operation.fail(std::string(name) + " cannot be read by " + protocol + ": " +
-                       first_line(error));
-    }
-}
-
 Found read_interface(const Operation& operation, const char* name, py::handle object) {
     Located located =
         read_by(operation, name, "its CUDA array interface", [&] { return locate(object); });

@@ -62,6 +62,23 @@ Found find_torch(const Operation& operation, const char* name, py::handle tensor
 // What an error says, without where it was raised.
 std::string first_line(const std::exception& error);
 
+// What read() returns; ConfigError for all that Python raises because an object does not keep to a
+// protocol.
+template <typename Read>
+auto read_by(const Operation& operation, const char* name, const char* protocol, Read&& read) {
+    const std::string refusal = std::string(name) + " cannot be read by " + protocol + ": ";
+    try {
+        return read();
+    } catch (const py::error_already_set& error) {
+        if (!error.matches(PyExc_Exception) || error.matches(PyExc_MemoryError)) {
+            throw;  // an interrupt, say
+        }
+        operation.fail(refusal + first_line(error));
+    } catch (const py::cast_error&) {
+        operation.fail(refusal + "what it says has a wrong type");
+    }
+}
+
 [[noreturn]] void refuse_device(const Operation& operation, const char* name, py::handle object);
 
 }  // namespace gradwire::python

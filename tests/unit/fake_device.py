@@ -129,8 +129,7 @@ class FakeDevice:
 class FakeStream:
     """The current stream. Whoever copies in it has to wait for it."""
 
-    def __init__(self) -> None:
-        self.waits_for: list[np.ndarray] = []
+    waits_for: ClassVar[list[np.ndarray]] = []
 
     def synchronize(self) -> None:
         self.waits_for.clear()
@@ -211,6 +210,7 @@ class Kernels:
         kernel = getattr(_EMULATED or native.cpu, name)
 
         def call(*arguments: Any) -> Any:
+            assert not FakeStream.waits_for, "nobody waited for a copy"
             return self._wrapped(kernel(*(self._unwrapped(each) for each in arguments)))
 
         return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -102,3 +103,11 @@ def assert_same_selection(result: Any, expected: Any) -> None:
     assert result.found == expected.found
     # Bits again: NaN can be a threshold.
     assert_same_bits(np.float32([result.threshold]), np.float32([expected.threshold]))
+
+
+def long_workspace() -> np.ndarray:
+    """Return more bytes than other arrays may have elements; untouched they take no memory."""
+    try:
+        return np.empty(2**32 + 64, np.uint8)
+    except MemoryError:
+        pytest.skip("needs 4 GiB of address space")

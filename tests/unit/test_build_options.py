@@ -10,11 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLES = ("CUDAARCHS", "TORCH_CUDA_ARCH_LIST", "CUDACXX", "GRADWIRE_WITH_CUDA")
+VARIABLES = (
+    "CUDAARCHS", "TORCH_CUDA_ARCH_LIST", "GRADWIRE_WITH_CUDA",
+    "CUDACXX", "CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT",
+)  # fmt: skip
+COMPILER = os.environ.get("CXX", "c++").split()[0]
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("cmake") is None, reason="needs CMake"),
+    pytest.mark.skipif(
+        shutil.which("cmake") is None or shutil.which(COMPILER) is None,
+        reason="needs CMake and a C++ compiler",
+    ),
 ]
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc")
 
@@ -78,3 +85,19 @@ def test_architectures(variables: dict[str, str], architectures: str, tmp_path: 
     took, said = configure(tmp_path, variables)
     assert took, said
     assert f"gradwire: CUDA kernels for {architectures}, with" in said
+
+
+@needs_nvcc
+def test_a_build_folder_forgets_what_the_environment_said(tmp_path: Path) -> None:
+    """A compiler that does not work, and an architecture that no compiler has known for long."""
+    broken = tmp_path / "toolkit" / "bin" / "nvcc"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    folder = tmp_path / "build"
+    took, said = configure(folder, {"CUDA_HOME": str(broken.parents[1])})
+    assert took and "no CUDA compiler that works was found" in said
+    assert not configure(folder, {"CUDAARCHS": "10"})[0]
+    took, said = configure(folder, {"CUDAARCHS": "90"})
+    assert took, said
+    assert "gradwire: CUDA kernels for 90, with" in said

@@ -91,6 +91,12 @@ def test_arrays_of_one_call_are_in_one_stream() -> None:
         CUDA.scale(Device(X), 2.0, Device(X.copy(), stream=2))
 
 
+def test_what_is_no_fault_of_an_array_passes_through() -> None:
+    for error in (KeyboardInterrupt("stop"), MemoryError("full")):
+        with pytest.raises(type(error)):
+            CUDA.absmax(Unreadable(error))
+
+
 class Unreadable:
     """What offers DLPack and does not keep to it."""
 
@@ -98,7 +104,7 @@ class Unreadable:
         self._device = device
 
     def __dlpack_device__(self) -> Any:
-        if isinstance(self._device, Exception):
+        if isinstance(self._device, BaseException):
             raise self._device
         return self._device
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulated_cuda import EMULATED
-from kernel_inputs import assert_same_bits, subset, vector
+from kernel_inputs import assert_same_bits, long_workspace, subset, vector
 from quantizer_inputs import guarded
 
 from gradwire import kernels
@@ -178,7 +178,7 @@ def test_a_workspace_may_be_longer_than_other_arrays(each_queue: str) -> None:
     """A merge of 240 million entries needs such a one."""
     if each_queue != EMULATED:
         pytest.skip("on a GPU its 4 GiB would be copied")
-    chunks, work = chunks_of(20, 5000, 0.02), np.empty(2**32 + 64, np.uint8)
+    chunks, work = chunks_of(20, 5000, 0.02), long_workspace()
     total = sum(each.size for each in chunks[0])
     outs, found = (np.zeros(total, np.uint32), np.zeros(total, np.float32)), np.zeros(2, np.uint64)
     queued.merge(*chunks, *outs, found, work)

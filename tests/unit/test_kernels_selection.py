@@ -13,6 +13,7 @@ from kernel_inputs import (
     WITHOUT_NAN,
     assert_same_bits,
     assert_same_selection,
+    long_workspace,
     quick,
     vector,
     vectors,
@@ -150,7 +151,7 @@ def test_a_workspace_may_be_longer_than_other_arrays(each_isa):
     """A quarter of 2**31 elements needs such a one."""
     if each_isa == "cuda":
         pytest.skip("on a GPU its 4 GiB would be copied")
-    x, workspace = vector(1000, "gaussian", 5), np.empty(2**32 + 64, np.uint8)
+    x, workspace = vector(1000, "gaussian", 5), long_workspace()
     result = kernels.topk(x, 10, workspace=workspace)
     assert_same_selection(result, reference.topk(x, 10))
 

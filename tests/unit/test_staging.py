@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_device import Library
+from fake_device import FakeStream, Library
 from gpu_libraries import LIBRARIES, library_named
 from kernel_inputs import assert_same_bits
 
@@ -136,6 +136,7 @@ def test_crossing(library: Library) -> None:
         assert np.array_equal(library.look(copy), here)
     assert place(vector(5, there)) == 0 and isinstance(vector(5, here), np.ndarray)
     put(there, 2 * here)
+    assert not FakeStream.waits_for
     put(here, there)
     assert list(here) == [0, 2, 4, 6, 8, 10]
     put(there, library.send(here + 1))
