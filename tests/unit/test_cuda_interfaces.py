@@ -21,7 +21,7 @@ X = np.arange(-8, 4, dtype=np.float32)
 
 
 class Device:
-    """An array with an interface of which some entries are others; None takes one away."""
+    """An array with an interface of which some entries are others."""
 
     def __init__(self, memory: np.ndarray, **entries: Any) -> None:
         self.memory, self._entries = memory, entries

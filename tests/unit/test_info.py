@@ -64,7 +64,8 @@ def refuse(cause: ImportError) -> Any:
 
 @pytest.mark.parametrize(
     ("cause", "words"),
-    [(ImportError("cannot import name '_cuda' from 'gradwire'"), "not in this build: build"),
+    [(ImportError("cannot import name '_cuda' from 'gradwire'"),
+      "not in this build: build gradwire where nvcc is found, with GRADWIRE_WITH_CUDA=1"),
      (ModuleNotFoundError("no _cuda", name="gradwire._cuda"), "GRADWIRE_WITH_CUDA=1"),
      (ModuleNotFoundError("No module named 'x'", name="x"), "not to be loaded here (No module"),
      (ImportError("a.so: no such file", name="gradwire._cuda"), "here (a.so: no such file)")],

@@ -52,34 +52,33 @@ def _numpy_threshold(inputs: Inputs) -> Case:
     return Case(call, _same_selection(inputs))
 
 
-def _torch_topk(inputs: Inputs) -> Case:
+def _torch_largest(inputs: Inputs, room: int, order: Callable[[Any, Any], Any]) -> Case:
+    """Return the case of the k values that order(magnitudes, out) finds the first places of.
+
+    out: `room` magnitudes and as many places.
+    """
     torch = import_torch()
     x, k = inputs.tensor(inputs.acc), inputs.k
     magnitudes = torch.empty_like(x)
-    best = (torch.empty(k), torch.empty(k, dtype=torch.int64))
-    values = torch.empty(k)
+    ordered = (torch.empty(room), torch.empty(room, dtype=torch.int64))
+    places, values = ordered[1][:k], torch.empty(k)
 
     def call() -> Any:
         torch.abs(x, out=magnitudes)
-        torch.topk(magnitudes, k, sorted=False, out=best)
-        return torch.take(x, best[1], out=values)
+        order(magnitudes, ordered)
+        return torch.take(x, places, out=values)
 
     return Case(call, same_magnitudes(inputs.top.values))
+
+
+def _torch_topk(inputs: Inputs) -> Case:
+    topk, k = import_torch().topk, inputs.k
+    return _torch_largest(inputs, k, lambda x, out: topk(x, k, sorted=False, out=out))
 
 
 def _torch_sort(inputs: Inputs) -> Case:
-    torch = import_torch()
-    x, k = inputs.tensor(inputs.acc), inputs.k
-    magnitudes = torch.empty_like(x)
-    ordered = (torch.empty_like(x), torch.empty_like(x, dtype=torch.int64))
-    values = torch.empty(k)
-
-    def call() -> Any:
-        torch.abs(x, out=magnitudes)
-        torch.sort(magnitudes, descending=True, out=ordered)
-        return torch.take(x, ordered[1][:k], out=values)
-
-    return Case(call, same_magnitudes(inputs.top.values))
+    sort = import_torch().sort
+    return _torch_largest(inputs, inputs.numel, lambda x, out: sort(x, descending=True, out=out))
 
 
 def _numpy_argpartition(inputs: Inputs) -> Case:
